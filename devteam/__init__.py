@@ -1,0 +1,1 @@
+"""DevTeam: a self-hosted engine that works through many customers' task queues with autonomous coding agents."""
