@@ -1,0 +1,19 @@
+"""The embedded PostgreSQL server and the data folder that it lives in."""
+
+from devteam.adapters.postgres.data_folder import (
+    DataFolder,
+    DataFolderInUse,
+    DataFolderRefused,
+    default_data_folder,
+)
+from devteam.adapters.postgres.embedded import EmbeddedPostgres, PostgresFailed, running_database_url
+
+__all__ = [
+    "DataFolder",
+    "DataFolderInUse",
+    "DataFolderRefused",
+    "EmbeddedPostgres",
+    "PostgresFailed",
+    "default_data_folder",
+    "running_database_url",
+]

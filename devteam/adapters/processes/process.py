@@ -1,0 +1,335 @@
+"""The worker's side of a running command: start it, read its output, freeze it, end it."""
+
+import codecs
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, Self
+
+from devteam.adapters.processes.sweep import MARKER_VARIABLE
+
+Isolation = Literal["pid_namespace", "subreaper"]
+
+RUNNER = Path(__file__).with_name("runner.py")
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+START_SECONDS = 60.0
+FREEZE_SECONDS = 5.0
+FLUSH_SECONDS = 0.1
+LOST_RUNNER_SECONDS = 2.0
+# One invalid byte becomes three bytes of UTF-8: 20 KiB read are at most 60 KiB handed on.
+CHUNK_BYTES = 20 * 1024
+
+
+class NotFrozen(RuntimeError):
+    """The processes could not be proven frozen, or awake again, in time; the command may still be running."""
+
+
+@dataclass(frozen=True)
+class CommandSpec:
+    """What to run: an argument vector, or a script for /bin/sh -e; exactly one of the two.
+
+    `env` is the exact environment, to which only DEVTEAM_RUN=marker is added. `time_limit` and `grace` are seconds;
+    frozen time does not count. `isolation` "subreaper" forgoes the PID namespace even where the kernel permits one.
+    """
+
+    cwd: Path
+    env: Mapping[str, str]
+    time_limit: float
+    marker: str
+    argv: tuple[str, ...] | None = None
+    script: str | None = None
+    grace: float = 2.0
+    isolation: Literal["auto", "subreaper"] = "auto"
+
+    def __post_init__(self) -> None:
+        if (self.argv is None) == (self.script is None):
+            raise ValueError("a command is either an argument vector or a script")
+        if self.argv is not None and not self.argv:
+            raise ValueError("the argument vector is empty")
+        if not self.time_limit > 0 or not self.grace >= 0:
+            raise ValueError("the time limit must be positive and the grace not negative")
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """How a command ended. When this exists, no process of the command is left.
+
+    `exit_code` or `signal` tells the end of the command itself, unless `error` says in one sentence why it could not
+    start. `killed`: it was ended by us (order, time limit, lost supervisor). `leftovers`: processes that it had started
+    and that had to be killed after it. `seconds`: running time without the frozen time.
+    """
+
+    exit_code: int | None
+    signal: int | None
+    timed_out: bool
+    killed: bool
+    leftovers: int
+    seconds: float
+    isolation: Isolation
+    error: str | None = None
+
+
+class RunningCommand:
+    """One command under its runner. `pause`, `resume` and `terminate` may be called from any thread at any time."""
+
+    def __init__(self, runner: subprocess.Popen[bytes], output: int, reports: BinaryIO) -> None:
+        self.pid: int | None = None
+        self.isolation: Isolation = "subreaper"
+        self._runner = runner
+        self._output = output
+        self._changed = threading.Condition()
+        self._orders = threading.Lock()
+        self._waiting = threading.Lock()
+        self._order_number = 0
+        self._answers: dict[int, bool] = {}
+        self._known = False
+        self._ended = False
+        self._lost = False
+        self._result: CommandResult | None = None
+        self._end_seen = os.eventfd(0, os.EFD_CLOEXEC)
+        self._reader = threading.Thread(target=self._read_reports, args=(reports,), daemon=True)
+
+    @classmethod
+    def start(cls, spec: CommandSpec) -> Self:
+        """Start the command; a command that cannot start is told by the result of `wait`, not by an exception."""
+        output, their_output = os.pipe()
+        reports, their_reports = os.pipe()
+        try:
+            runner = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-X", "utf8", str(RUNNER), str(their_reports)],
+                stdin=subprocess.PIPE,
+                stdout=their_output,
+                stderr=their_output,
+                pass_fds=(their_reports,),
+                start_new_session=True,
+                cwd="/",
+                env={MARKER_VARIABLE: spec.marker},
+                bufsize=0,
+            )
+        except BaseException:
+            os.close(output)
+            os.close(reports)
+            raise
+        finally:
+            os.close(their_output)
+            os.close(their_reports)
+        running = cls(runner, output, os.fdopen(reports, "rb"))
+        running._reader.start()
+        running._send(_wire_form(spec))
+        running._await_start()
+        return running
+
+    def wait(self, on_output: Callable[[str], None]) -> CommandResult:
+        """Hand on the output until the command has ended and nothing of it is left.
+
+        Blocks the calling thread. Each call of `on_output` gets at most 64 KiB of UTF-8 without NUL, at most 0.2 s after
+        it was written. If `on_output` raises, the command is killed.
+        """
+        with self._waiting:
+            if self._result is not None and self._output < 0:
+                return self._result
+            try:
+                self._pump(_TextSink(on_output))
+            finally:
+                self._close()
+            assert self._result is not None
+            return self._result
+
+    def pause(self) -> None:
+        """Freeze the whole tree; returns when it is frozen, or has ended. Raises NotFrozen after 5 s."""
+        self._order("pause", "the processes could not be frozen in time")
+
+    def resume(self) -> None:
+        """Let a frozen tree go on. Raises NotFrozen after 5 s without an answer."""
+        self._order("resume", "the processes could not be woken in time")
+
+    def terminate(self) -> None:
+        """SIGTERM to the whole tree, after the grace SIGKILL to what is left; returns at once, `wait` tells the end."""
+        self._send({"do": "terminate"})
+
+    def _order(self, what: str, failure: str) -> None:
+        with self._orders:
+            self._order_number += 1
+            number = self._order_number
+        self._send({"do": what, "id": number})
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or number in self._answers, FREEZE_SECONDS)
+            if not self._ended and not self._answers.pop(number, False):
+                raise NotFrozen(failure)
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        assert self._runner.stdin is not None
+        data = memoryview(json.dumps(message).encode() + b"\n")
+        with self._orders, contextlib.suppress(BrokenPipeError, ValueError):  # it ended already, which `wait` tells
+            while data:
+                data = data[self._runner.stdin.write(data) :]
+
+    def _await_start(self) -> None:
+        with self._changed:
+            started = self._changed.wait_for(lambda: self._known or self._ended, START_SECONDS)
+        if not started:
+            self._runner.kill()
+
+    # --- reports from the runner, on a thread of their own ---
+
+    def _read_reports(self, reports: BinaryIO) -> None:
+        with reports:
+            for line in reports:
+                with self._changed:
+                    self._hear(json.loads(line))
+                    self._changed.notify_all()
+        with self._changed:
+            if self._result is None:
+                self._lost = True
+                self._result = self._result_of_lost_runner()
+            self._ended = True
+            self._changed.notify_all()
+        os.eventfd_write(self._end_seen, 1)
+
+    def _hear(self, report: dict[str, Any]) -> None:
+        event = report.pop("event")
+        self.isolation = report.pop("isolation", self.isolation)
+        match event:
+            case "started":
+                self.pid = report["pid"]
+                self._known = True
+            case "paused":
+                self._answers[report["id"]] = report["frozen"]
+            case "resumed":
+                self._answers[report["id"]] = True
+            case "exited":
+                self._result = CommandResult(isolation=self.isolation, **report)
+            case "failed_to_start":
+                self._result = self._failure(report["message"])
+            case _:
+                raise ValueError(f"unknown report of the runner: {event}")
+
+    def _failure(self, message: str) -> CommandResult:
+        return CommandResult(None, None, False, False, 0, 0.0, self.isolation, error=message)
+
+    def _result_of_lost_runner(self) -> CommandResult:
+        if not self._known:
+            return self._failure("the supervisor of the command ended before the command started")
+        return CommandResult(None, 9, False, True, 0, 0.0, self.isolation)
+
+    # --- output ---
+
+    def _pump(self, sink: "_TextSink") -> None:
+        os.set_blocking(self._output, False)
+        poller = select.poll()
+        poller.register(self._output, select.POLLIN)
+        poller.register(self._end_seen, select.POLLIN)
+        while True:
+            ready = [descriptor for descriptor, _ in poller.poll(sink.milliseconds_to_flush())]
+            if self._end_seen in ready:
+                break
+            if self._output in ready and self._read_into(sink) == 0:
+                poller.unregister(self._output)
+            sink.flush_if_due()
+        self._drain(sink)
+        sink.finish()
+
+    def _read_into(self, sink: "_TextSink") -> int | None:
+        """The number of bytes read: 0 at the end of the output, None when nothing is there just now."""
+        try:
+            data = os.read(self._output, sink.room())
+        except BlockingIOError:
+            return None
+        sink.add(data)
+        return len(data)
+
+    def _drain(self, sink: "_TextSink") -> None:
+        """Read what the pipe still holds; no writer is left, except for a moment when the runner was lost."""
+        deadline = time.monotonic() + (LOST_RUNNER_SECONDS if self._lost else 0.0)
+        while (count := self._read_into(sink)) != 0:
+            sink.flush_if_due()
+            if count is None:
+                if time.monotonic() >= deadline:
+                    return
+                time.sleep(0.01)
+
+    def _close(self) -> None:
+        """Let go of everything; closing the orders kills what may still run."""
+        assert self._runner.stdin is not None
+        with self._orders:
+            self._runner.stdin.close()
+        os.close(self._output)
+        self._output = -1
+        self._runner.wait()
+        self._reader.join()
+        os.close(self._end_seen)
+
+
+class _TextSink:
+    """Turns bytes into text that the database can hold, in pieces of bounded size and age."""
+
+    def __init__(self, on_output: Callable[[str], None]) -> None:
+        self._on_output = on_output
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._pending = bytearray()
+        self._flush_at = 0.0
+
+    def room(self) -> int:
+        return CHUNK_BYTES - len(self._pending)
+
+    def add(self, data: bytes) -> None:
+        if not self._pending:
+            self._flush_at = time.monotonic() + FLUSH_SECONDS
+        self._pending += data
+
+    def milliseconds_to_flush(self) -> float | None:
+        return max(0.0, self._flush_at - time.monotonic()) * 1000 if self._pending else None
+
+    def flush_if_due(self) -> None:
+        if self._pending and (self.room() == 0 or time.monotonic() >= self._flush_at):
+            self._flush(final=False)
+
+    def finish(self) -> None:
+        self._flush(final=True)
+
+    def _flush(self, *, final: bool) -> None:
+        text = self._decoder.decode(bytes(self._pending), final)
+        self._pending.clear()
+        if text:
+            self._on_output(text.replace("\0", "\ufffd"))
+
+
+def scrubbed_environment(*, home: Path, extra: Mapping[str, str]) -> dict[str, str]:
+    """A command's environment, of which nothing is inherited; `extra` is added last and wins.
+
+    Creates the folder `tmp` in `home`, which becomes the command's TMPDIR.
+    """
+    temporary = home / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    return {
+        "PATH": f"{Path(sys.executable).parent}:{SYSTEM_PATH}",
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+        "LANG": "C.UTF-8",
+        "TERM": "dumb",
+        "CI": "true",
+        "GIT_TERMINAL_PROMPT": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        **extra,
+    }
+
+
+def _wire_form(spec: CommandSpec) -> dict[str, Any]:
+    return {
+        "argv": spec.argv,
+        "script": spec.script,
+        "cwd": str(spec.cwd),
+        "env": {**spec.env, MARKER_VARIABLE: spec.marker},
+        "time_limit_seconds": spec.time_limit,
+        "grace_seconds": spec.grace,
+        "isolation": spec.isolation,
+    }

@@ -1,0 +1,1 @@
+"""Customers, the card that shows each, and the transaction that changes one."""

@@ -1,0 +1,100 @@
+"""Events as people see them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from devteam.kit.db import Row
+from devteam.kit.wire import UtcTime, View
+
+NOTABLE = frozenset(
+    {
+        "task_failed",
+        "task_blocked",
+        "attempt_lost",
+        "delivery_reverted",
+        "execution_error",
+        "execution_aborted",
+        "emergency_stop",
+    }
+)
+"""Events that live pages must not coalesce away."""
+
+_TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "customer_created": lambda d: f"Customer {d['name']} created",
+    "customer_changed": lambda d: "Customer changed: " + ", ".join(d.get("fields", [])),
+    "customer_archived": lambda d: "Customer archived",
+    "priority_class_changed": lambda d: f"Priority class changed from {d['from']} to {d['to']}",
+    "project_created": lambda d: f"Project {d['name']} added",
+    "project_changed": lambda d: "Project changed: " + ", ".join(d.get("fields", [])),
+    "task_added": lambda d: f"Task added: {d['title']}",
+    "task_changed": lambda d: f"Task changed: {d['title']} ({', '.join(d.get('fields', []))})",
+    "task_moved": lambda d: f"Task moved in the queue: {d['title']}",
+    "task_completed": lambda d: f"Task completed: {d['title']}",
+    "task_failed": lambda d: f"Task failed: {d['title']}",
+    "task_blocked": lambda d: f"Task blocked: {d['title']}",
+    "task_unblocked": lambda d: f"Task unblocked: {d['title']}",
+    "task_cancelled": lambda d: f"Task cancelled: {d['title']}",
+    "task_retried": lambda d: f"Task put back for another attempt: {d['title']}",
+    "task_released": lambda d: f"Task put back into the queue: {d['title']}",
+    "execution_started": lambda d: "Execution started",
+    "execution_paused": lambda d: "Execution paused",
+    "execution_pause_requested": lambda d: "Pause requested"
+    + (" after the current task" if d.get("mode") == "after_current_task" else ""),
+    "execution_resumed": lambda d: "Execution resumed",
+    "execution_completed": lambda d: "Execution completed",
+    "execution_continued": lambda d: "Execution goes on: there is work again",
+    "execution_aborted": lambda d: "Execution aborted",
+    "emergency_stop": lambda d: "Emergency stop",
+    "attempt_started": lambda d: f"Attempt {d['number']} started: {d['title']}",
+    "attempt_phase": lambda d: f"{d['phase'].replace('_', ' ').capitalize()} began: {d['title']}",
+    "attempt_lost": lambda d: "A worker was lost; the attempt goes on elsewhere",
+    "attempt_frozen": lambda d: "The attempt is frozen",
+    "attempt_thawed": lambda d: "The attempt goes on",
+    "delivery_reverted": lambda d: f"Delivery reverted: {d['title']}",
+    "monitoring_ended": lambda d: f"Monitoring ended: {d['result'].replace('_', ' ')}",
+    "worker_joined": lambda d: f"Worker joined with {d['slots']} slots",
+    "worker_lost": lambda d: "Worker lost",
+    "worker_left": lambda d: "Worker left",
+    "user_created": lambda d: f"User {d['name']} created as {d['role']}",
+    "login_link_created": lambda d: f"Sign-in link made for {d['name']}",
+}
+
+
+class EventSubject(View):
+    """What an event is about."""
+
+    kind: str
+    id: UUID | None
+
+
+class EventView(View):
+    """One fact of the change log; `seq` is its version in the customer's stream."""
+
+    id: UUID
+    seq: int
+    type: str
+    actor: str
+    reason: str | None
+    subject: EventSubject
+    text: str
+    at: UtcTime
+
+    @classmethod
+    def from_row(cls, row: Row[Any]) -> "EventView":
+        """From a row of `events`."""
+        return cls(
+            id=row.id,
+            seq=row.version,
+            type=row.type,
+            actor=row.actor,
+            reason=row.reason,
+            subject=EventSubject(kind=row.subject_kind, id=row.subject_id),
+            text=describe(row.type, row.data),
+            at=row.at,
+        )
+
+
+def describe(event_type: str, data: Mapping[str, Any]) -> str:
+    """One sentence for a person."""
+    return _TEXTS[event_type](data)

@@ -1,0 +1,1 @@
+"""Projects: one git repository of a customer with its gates and delivery mode."""

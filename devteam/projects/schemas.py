@@ -1,0 +1,125 @@
+"""Projects and gates as they are sent and stored."""
+
+from enum import StrEnum
+from typing import Any, Literal, Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from devteam.kit.db import Row
+from devteam.kit.wire import Input, UtcTime, View
+
+
+class DeliveryMode(StrEnum):
+    """How a delivery reaches the project's repository."""
+
+    BRANCH = "branch"
+    FAST_FORWARD = "fast_forward"
+    MERGE_COMMIT = "merge_commit"
+
+
+class GateStage(StrEnum):
+    """When a gate must hold."""
+
+    PRE_EXECUTION = "pre_execution"
+    POST_TASK = "post_task"
+
+
+class Command(Input):
+    """What to run: an argument list, or a script for `/bin/sh -e`; exactly one of the two."""
+
+    argv: list[str] | None = Field(default=None, min_length=1, max_length=200)
+    script: str | None = Field(default=None, min_length=1, max_length=65_536)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.argv is None) == (self.script is None):
+            raise ValueError("give either argv or script")
+        if any("\0" in part for part in [*(self.argv or []), self.script or ""]):
+            raise ValueError("a command cannot hold a NUL character")
+        if self.argv is not None and not self.argv[0]:
+            raise ValueError("the program's name is empty")
+        return self
+
+
+class Gate(Command):
+    """A check that must hold. A gate that is not required only warns."""
+
+    name: str = Field(min_length=1, max_length=80)
+    stage: GateStage = GateStage.POST_TASK
+    required: bool = True
+    timeout_seconds: float = Field(default=600, gt=0, le=86_400)
+
+
+class ProjectInput(Input):
+    """A new project; without a base branch the repository's own default is taken."""
+
+    name: str = Field(min_length=1, max_length=120)
+    repository: str = Field(min_length=1, max_length=2048)
+    base_branch: str | None = Field(default=None, min_length=1, max_length=250)
+    delivery_mode: DeliveryMode = DeliveryMode.BRANCH
+    gates: list[Gate] = Field(default=[], max_length=50)
+    monitoring_window_seconds: float = Field(default=86_400, ge=0, le=31_536_000)
+
+    @model_validator(mode="after")
+    def _gate_names_differ(self) -> Self:
+        check_gate_names(self.gates)
+        return self
+
+
+class ProjectPatch(Input):
+    """An edit of a project; absent fields stay. The repository of a project never changes."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=120)
+    delivery_mode: DeliveryMode | None = None
+    gates: list[Gate] | None = Field(default=None, max_length=50)
+    monitoring_window_seconds: float | None = Field(default=None, ge=0, le=31_536_000)
+    archived: bool | None = None
+
+    @model_validator(mode="after")
+    def _gate_names_differ(self) -> Self:
+        check_gate_names(self.gates or [])
+        return self
+
+
+def check_gate_names(gates: list[Gate]) -> None:
+    """Two gates of one stage must not share a name: results are told apart by it."""
+    names = [(gate.stage, gate.name) for gate in gates]
+    if len(set(names)) != len(names):
+        raise ValueError("two gates of one stage have the same name")
+
+
+class ProjectView(View):
+    """A project as shown."""
+
+    kind: Literal["project"] = "project"
+    id: UUID
+    version: int
+    customer_id: UUID
+    name: str
+    repository: str
+    base_branch: str
+    executor: Literal["command"]
+    delivery_mode: DeliveryMode
+    gates: list[Gate]
+    monitoring_window_seconds: float
+    archived: bool
+    created_at: UtcTime
+
+    @classmethod
+    def from_row(cls, row: Row[Any]) -> "ProjectView":
+        """From a row of `projects`."""
+        return cls(
+            id=row.id,
+            version=row.version,
+            customer_id=row.customer_id,
+            name=row.name,
+            repository=row.repository,
+            base_branch=row.base_branch,
+            executor=row.executor,
+            delivery_mode=row.delivery_mode,
+            gates=[Gate.model_validate(gate) for gate in row.gates],
+            monitoring_window_seconds=row.monitoring_window_seconds,
+            archived=row.archived_at is not None,
+            created_at=row.created_at,
+        )

@@ -1,0 +1,1 @@
+"""Tasks: a customer's queue, its order and its dependencies."""
