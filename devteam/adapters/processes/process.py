@@ -5,25 +5,27 @@ import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self
 
-from devteam.adapters.processes.sweep import MARKER_VARIABLE
+from devteam.adapters.processes.sweep import MARKER_VARIABLE, kill_marked
 
 Isolation = Literal["pid_namespace", "subreaper"]
 
+COMMAND_VARIABLE = "DEVTEAM_COMMAND"  # unlike the marker it is unique to one command
 RUNNER = Path(__file__).with_name("runner.py")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 START_SECONDS = 60.0
 FREEZE_SECONDS = 5.0
 FLUSH_SECONDS = 0.1
-LOST_RUNNER_SECONDS = 2.0
 # One invalid byte becomes three bytes of UTF-8: 20 KiB read are at most 60 KiB handed on.
 CHUNK_BYTES = 20 * 1024
 
@@ -36,8 +38,9 @@ class NotFrozen(RuntimeError):
 class CommandSpec:
     """What to run: an argument vector, or a script for /bin/sh -e; exactly one of the two.
 
-    `env` is the exact environment, to which only DEVTEAM_RUN=marker is added. `time_limit` and `grace` are seconds;
-    frozen time does not count. `isolation` "subreaper" forgoes the PID namespace even where the kernel permits one.
+    `env` is the exact environment, to which only DEVTEAM_RUN=marker and a unique DEVTEAM_COMMAND are added, for the
+    sweep. `time_limit` and `grace` are seconds; frozen time does not count. `isolation` "subreaper" forgoes the PID
+    namespace even where the kernel permits one.
     """
 
     cwd: Path
@@ -80,10 +83,13 @@ class CommandResult:
 class RunningCommand:
     """One command under its runner. `pause`, `resume` and `terminate` may be called from any thread at any time."""
 
-    def __init__(self, runner: subprocess.Popen[bytes], output: int, reports: BinaryIO) -> None:
+    def __init__(
+        self, runner: subprocess.Popen[bytes], identity: str, output: int, reports: BinaryIO
+    ) -> None:
         self.pid: int | None = None
         self.isolation: Isolation = "subreaper"
         self._runner = runner
+        self._identity = identity
         self._output = output
         self._changed = threading.Condition()
         self._orders = threading.Lock()
@@ -92,7 +98,7 @@ class RunningCommand:
         self._answers: dict[int, bool] = {}
         self._known = False
         self._ended = False
-        self._lost = False
+        self._awake = _Stopwatch()
         self._result: CommandResult | None = None
         self._end_seen = os.eventfd(0, os.EFD_CLOEXEC)
         self._reader = threading.Thread(target=self._read_reports, args=(reports,), daemon=True)
@@ -100,6 +106,8 @@ class RunningCommand:
     @classmethod
     def start(cls, spec: CommandSpec) -> Self:
         """Start the command; a command that cannot start is told by the result of `wait`, not by an exception."""
+        identity = uuid.uuid4().hex
+        marks = {MARKER_VARIABLE: spec.marker, COMMAND_VARIABLE: identity}
         output, their_output = os.pipe()
         reports, their_reports = os.pipe()
         try:
@@ -111,7 +119,7 @@ class RunningCommand:
                 pass_fds=(their_reports,),
                 start_new_session=True,
                 cwd="/",
-                env={MARKER_VARIABLE: spec.marker},
+                env=marks,
                 bufsize=0,
             )
         except BaseException:
@@ -121,9 +129,9 @@ class RunningCommand:
         finally:
             os.close(their_output)
             os.close(their_reports)
-        running = cls(runner, output, os.fdopen(reports, "rb"))
+        running = cls(runner, identity, output, os.fdopen(reports, "rb"))
         running._reader.start()
-        running._send(_wire_form(spec))
+        running._send(_wire_form(spec, marks))
         running._await_start()
         return running
 
@@ -131,16 +139,17 @@ class RunningCommand:
         """Hand on the output until the command has ended and nothing of it is left.
 
         Blocks the calling thread. Each call of `on_output` gets at most 64 KiB of UTF-8 without NUL, at most 0.2 s after
-        it was written. If `on_output` raises, the command is killed.
+        it was written. If `on_output` raises, the command is killed. Should its runner be lost (killed by somebody
+        else), the tree is swept from here; raises ProcessesSurvived if that cannot be proven to have worked.
         """
         with self._waiting:
-            if self._result is not None and self._output < 0:
-                return self._result
-            try:
-                self._pump(_TextSink(on_output))
-            finally:
-                self._close()
-            assert self._result is not None
+            if self._output >= 0:
+                try:
+                    self._pump(_TextSink(on_output))
+                finally:
+                    self._close()
+            if self._result is None:
+                raise RuntimeError("an earlier wait for this command failed; it was killed")
             return self._result
 
     def pause(self) -> None:
@@ -168,7 +177,8 @@ class RunningCommand:
     def _send(self, message: Mapping[str, Any]) -> None:
         assert self._runner.stdin is not None
         data = memoryview(json.dumps(message).encode() + b"\n")
-        with self._orders, contextlib.suppress(BrokenPipeError, ValueError):  # it ended already, which `wait` tells
+        # Told to a runner that is gone already, an order means nothing: `wait` tells how the command ended.
+        with self._orders, contextlib.suppress(BrokenPipeError, ValueError):
             while data:
                 data = data[self._runner.stdin.write(data) :]
 
@@ -181,18 +191,17 @@ class RunningCommand:
     # --- reports from the runner, on a thread of their own ---
 
     def _read_reports(self, reports: BinaryIO) -> None:
-        with reports:
-            for line in reports:
-                with self._changed:
-                    self._hear(json.loads(line))
-                    self._changed.notify_all()
-        with self._changed:
-            if self._result is None:
-                self._lost = True
-                self._result = self._result_of_lost_runner()
-            self._ended = True
-            self._changed.notify_all()
-        os.eventfd_write(self._end_seen, 1)
+        try:
+            with reports:
+                for line in reports:
+                    with self._changed:
+                        self._hear(json.loads(line))
+                        self._changed.notify_all()
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+            os.eventfd_write(self._end_seen, 1)
 
     def _hear(self, report: dict[str, Any]) -> None:
         event = report.pop("event")
@@ -200,10 +209,13 @@ class RunningCommand:
         match event:
             case "started":
                 self.pid = report["pid"]
+                self._awake.start()
                 self._known = True
             case "paused":
+                self._awake.stop()
                 self._answers[report["id"]] = report["frozen"]
             case "resumed":
+                self._awake.start()
                 self._answers[report["id"]] = True
             case "exited":
                 self._result = CommandResult(isolation=self.isolation, **report)
@@ -215,10 +227,15 @@ class RunningCommand:
     def _failure(self, message: str) -> CommandResult:
         return CommandResult(None, None, False, False, 0, 0.0, self.isolation, error=message)
 
-    def _result_of_lost_runner(self) -> CommandResult:
+    def _after_lost_runner(self) -> CommandResult:
+        """Its death kills the tree; this makes sure, and counts what was still there."""
+        self._awake.stop()
+        survivors = kill_marked(self._identity, variable=COMMAND_VARIABLE)
         if not self._known:
             return self._failure("the supervisor of the command ended before the command started")
-        return CommandResult(None, 9, False, True, 0, 0.0, self.isolation)
+        return CommandResult(
+            None, signal.SIGKILL, False, True, survivors, self._awake.seconds, self.isolation
+        )
 
     # --- output ---
 
@@ -234,7 +251,10 @@ class RunningCommand:
             if self._output in ready and self._read_into(sink) == 0:
                 poller.unregister(self._output)
             sink.flush_if_due()
-        self._drain(sink)
+        if self._result is None:
+            self._result = self._after_lost_runner()
+        while self._read_into(sink):  # no writer is left: what the pipe holds is all
+            sink.flush_if_due()
         sink.finish()
 
     def _read_into(self, sink: "_TextSink") -> int | None:
@@ -245,16 +265,6 @@ class RunningCommand:
             return None
         sink.add(data)
         return len(data)
-
-    def _drain(self, sink: "_TextSink") -> None:
-        """Read what the pipe still holds; no writer is left, except for a moment when the runner was lost."""
-        deadline = time.monotonic() + (LOST_RUNNER_SECONDS if self._lost else 0.0)
-        while (count := self._read_into(sink)) != 0:
-            sink.flush_if_due()
-            if count is None:
-                if time.monotonic() >= deadline:
-                    return
-                time.sleep(0.01)
 
     def _close(self) -> None:
         """Let go of everything; closing the orders kills what may still run."""
@@ -302,6 +312,22 @@ class _TextSink:
             self._on_output(text.replace("\0", "\ufffd"))
 
 
+class _Stopwatch:
+    """Seconds between starts and stops; starting or stopping twice changes nothing."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._since: float | None = None
+
+    def start(self) -> None:
+        self._since = time.monotonic() if self._since is None else self._since
+
+    def stop(self) -> None:
+        if self._since is not None:
+            self.seconds += time.monotonic() - self._since
+        self._since = None
+
+
 def scrubbed_environment(*, home: Path, extra: Mapping[str, str]) -> dict[str, str]:
     """A command's environment, of which nothing is inherited; `extra` is added last and wins.
 
@@ -323,12 +349,12 @@ def scrubbed_environment(*, home: Path, extra: Mapping[str, str]) -> dict[str, s
     }
 
 
-def _wire_form(spec: CommandSpec) -> dict[str, Any]:
+def _wire_form(spec: CommandSpec, marks: Mapping[str, str]) -> dict[str, Any]:
     return {
         "argv": spec.argv,
         "script": spec.script,
         "cwd": str(spec.cwd),
-        "env": {**spec.env, MARKER_VARIABLE: spec.marker},
+        "env": {**spec.env, **marks},
         "time_limit_seconds": spec.time_limit,
         "grace_seconds": spec.grace,
         "isolation": spec.isolation,

@@ -34,6 +34,12 @@ FREEZE_SECONDS = 4.5
 REFREEZE_SECONDS = 1.0
 TREE_POLL_SECONDS = 0.02
 MESSAGE_BYTES = 65536
+OUR_ERRORS = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+)  # a system call refused, or a specification was malformed
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -103,7 +109,7 @@ def send_signal(pid: int, number: int) -> None:
         pass  # gone, or a set-uid program that only the namespace's end can kill
 
 
-def is_still(process: Process, signalled: bool) -> bool:
+def is_still(process: Process, *, signalled: bool) -> bool:
     """Whether no thread of it can run code.
 
     A thread in an uninterruptible wait counts once it has a stop signal pending: it cannot return to its code before
@@ -115,7 +121,8 @@ def is_still(process: Process, signalled: bool) -> bool:
             names = os.listdir(f"/proc/{process.pid}/task")
         except OSError:
             return False
-        states = [fields[0] for name in names if (fields := _stat_fields(f"/proc/{process.pid}/task/{name}/stat"))]
+        rows = [_stat_fields(f"/proc/{process.pid}/task/{name}/stat") for name in names]
+        states = [row[0] for row in rows if row]
     return all(state in ("TtZXD" if signalled else "TtZX") for state in states)
 
 
@@ -170,7 +177,8 @@ def enter_pid_namespace() -> None:
         _check(_libc.unshare(CLONE_NEWPID), "unshare")
         return
     _check(_libc.unshare(CLONE_NEWUSER | CLONE_NEWPID), "unshare")
-    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+    maps = {"setgroups": "deny", "uid_map": f"{user} {user} 1", "gid_map": f"{group} {group} 1"}
+    for name, text in maps.items():
         with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
             file.write(text)
 
@@ -185,8 +193,8 @@ def pid_namespace_works() -> bool:
             if grandchild == 0:
                 os._exit(0)
             os._exit(os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1]))
-        except BaseException:  # whatever the kernel refuses: no namespace
-            os._exit(1)
+        finally:
+            os._exit(1)  # whatever the kernel refused: no namespace
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
@@ -222,10 +230,12 @@ def become_command(spec: dict[str, Any], channel: socket.socket, errors: int) ->
         _change_directory(spec["cwd"])
         channel.send(b'{"ready": true}')  # the kernel adds our process id as the runner's namespace knows it
         _execute(arguments_of(spec), spec["env"])
-    except BaseException as error:  # nothing may return into the keeper's code
-        message = str(error) if isinstance(error, StartError) else f"cannot start the command: {error}"
-        os.write(errors, message.encode("utf-8", "replace")[:4000])
-        os._exit(127)
+    except StartError as error:
+        os.write(errors, str(error).encode("utf-8", "replace")[:4000])
+    except OUR_ERRORS as error:
+        os.write(errors, f"cannot start the command: {error}".encode("utf-8", "replace")[:4000])
+    finally:
+        os._exit(127)  # nothing may return into the keeper's code
 
 
 class StartError(Exception):
@@ -295,7 +305,7 @@ def _fork_command(spec: dict[str, Any], channel: socket.socket) -> int | None:
         signal.set_wakeup_fd(-1)
         become_command(spec, channel, write_errors)
     os.close(write_errors)
-    detach_standard_streams()
+    replace_standard_streams(1, 2)
     with open(read_errors, "rb") as errors:
         message = errors.read().decode("utf-8", "replace")  # ends empty when the command replaced our code
     if message:
@@ -321,10 +331,10 @@ def _tell(channel: socket.socket, message: dict[str, Any]) -> None:
         pass  # the runner is gone; the poll that follows notices
 
 
-def detach_standard_streams() -> None:
-    """Let go of the command's output, so that it ends with the command."""
+def replace_standard_streams(*numbers: int) -> None:
+    """Let go of the orders (0) and of the command's output (1, 2), so that each ends with its owner."""
     null = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):
+    for number in numbers:
         os.dup2(null, number)
     os.close(null)
 
@@ -397,11 +407,11 @@ class Runner:
         if self._keeper == 0:
             ours.close()
             os.close(self._reports)
+            replace_standard_streams(0)  # the orders are not the command's to read
             run_keeper(self._spec, theirs, self._isolated)
         theirs.close()
-        output_free_input = os.dup(self._orders.descriptor)
-        detach_standard_streams()
-        self._orders.descriptor = output_free_input
+        self._orders.descriptor = os.dup(self._orders.descriptor)
+        replace_standard_streams(0, 1, 2)
         return ours
 
     def _hear_keeper(self) -> None:
@@ -448,7 +458,7 @@ class Runner:
         deadline = time.monotonic() + seconds
         calm = 0
         while calm < 2:
-            moving = [process for process in self._tree() if not is_still(process, process.pid in self._stopped)]
+            moving = [p for p in self._tree() if not is_still(p, signalled=p.pid in self._stopped)]
             for process in moving:
                 self._stopped.add(process.pid)
                 send_signal(process.pid, signal.SIGSTOP)
@@ -535,11 +545,12 @@ def run_keeper(spec: dict[str, Any], channel: socket.socket, isolated: bool) -> 
     """The keeper's whole life, never returning into the runner's code."""
     try:
         keep(spec, channel, isolated)
-    except BaseException as error:  # told to the runner, which ends the tree
+    except OUR_ERRORS as error:  # told to the runner, which ends the tree
         _tell(channel, {"failed": f"the supervisor of the command failed: {error!r}"})
-    if not isolated:
-        kill_children()
-    os._exit(0)
+    finally:
+        if not isolated:
+            kill_children()
+        os._exit(0)
 
 
 def write_report(descriptor: int, report: dict[str, Any]) -> None:
@@ -562,7 +573,7 @@ def main(reports: int) -> None:
     """Supervise the one command that standard input describes."""
     os.set_inheritable(reports, False)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the worker alone decides; its death is the end of standard input
+        signal.signal(number, signal.SIG_IGN)  # the worker alone decides
     orders = Lines(0)
     lines = read_first(orders)
     if not lines:
@@ -570,9 +581,11 @@ def main(reports: int) -> None:
     try:
         set_process_option(PR_SET_CHILD_SUBREAPER, 1)
         Runner(lines[0], orders, reports).run(lines[1:])
-    except Exception as error:  # an error of ours must not leave a tree behind
+    except OUR_ERRORS as error:
         kill_children()
         write_report(reports, {"event": "failed_to_start", "message": f"the supervisor failed: {error!r}"})
+    finally:
+        kill_children()  # an error of ours must not leave a tree behind
 
 
 if __name__ == "__main__":

@@ -14,8 +14,6 @@ from devteam.adapters.processes.runner import descendants, read_processes, send_
 
 MARKER_VARIABLE = "DEVTEAM_RUN"
 
-_PREFIX = f"{MARKER_VARIABLE}=".encode()
-
 
 class ProcessesSurvived(RuntimeError):
     """Some processes could not be killed in time: stuck in the kernel, or owned by somebody else."""
@@ -23,20 +21,25 @@ class ProcessesSurvived(RuntimeError):
 
 def marked_processes(prefix: str) -> list[tuple[int, str]]:
     """The (process id, marker) of every living process whose marker starts with the prefix; never this process."""
-    return [(pid, marker) for pid, marker in _all_marked() if marker.startswith(prefix)]
+    return [(pid, marker) for pid, marker in _all_marked(MARKER_VARIABLE) if marker.startswith(prefix)]
 
 
-def kill_marked(chosen: str | Callable[[str], bool], *, timeout: float = 10.0) -> int:
+def kill_marked(
+    chosen: str | Callable[[str], bool], *, variable: str = MARKER_VARIABLE, timeout: float = 10.0
+) -> int:
     """Kill the marked processes and all below them until none is left; returns how many there were.
 
-    `chosen` is one marker, or a question asked about every marker found. Raises ProcessesSurvived after `timeout` seconds.
+    `chosen` is one marker, or a question asked about every marker found in the environment variable `variable`.
+    Raises ProcessesSurvived after `timeout` seconds.
     """
     is_chosen = chosen if callable(chosen) else (lambda marker: marker == chosen)
     deadline = time.monotonic() + timeout
     killed: set[int] = set()
     calm = 0
     while calm < 2:  # a second look, for what was born during the first
-        found = _with_descendants({pid for pid, marker in _all_marked() if is_chosen(marker)} | killed)
+        found = _with_descendants(
+            {pid for pid, marker in _all_marked(variable) if is_chosen(marker)} | killed
+        )
         for number in (signal.SIGSTOP, signal.SIGKILL):  # stopped first, so that nothing forks ahead of us
             for pid in found:
                 send_signal(pid, number)
@@ -48,20 +51,21 @@ def kill_marked(chosen: str | Callable[[str], bool], *, timeout: float = 10.0) -
     return len(killed)
 
 
-def _all_marked() -> list[tuple[int, str]]:
+def _all_marked(variable: str) -> list[tuple[int, str]]:
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
-    return [(pid, marker) for pid in pids if (marker := _marker_of(pid)) is not None]
+    return [(pid, marker) for pid in pids if (marker := _marker_of(pid, variable)) is not None]
 
 
-def _marker_of(pid: int) -> str | None:
+def _marker_of(pid: int, variable: str) -> str | None:
     """The marker of a process; None without one, for zombies, and for processes of others that we may not read."""
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return None
+    prefix = f"{variable}=".encode()
     for entry in environment.split(b"\0"):
-        if entry.startswith(_PREFIX):
-            return entry.removeprefix(_PREFIX).decode("utf-8", "replace")
+        if entry.startswith(prefix):
+            return entry.removeprefix(prefix).decode("utf-8", "replace")
     return None
 
 
