@@ -34,6 +34,7 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "task_failed": lambda d: f"Task failed: {d['title']}",
     "task_blocked": lambda d: f"Task blocked: {d['title']}",
     "task_unblocked": lambda d: f"Task unblocked: {d['title']}",
+    "task_cancel_requested": lambda d: f"Cancelling the running task: {d['title']}",
     "task_cancelled": lambda d: f"Task cancelled: {d['title']}",
     "task_retried": lambda d: f"Task put back for another attempt: {d['title']}",
     "task_released": lambda d: f"Task put back into the queue: {d['title']}",

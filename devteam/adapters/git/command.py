@@ -121,7 +121,9 @@ def run_git(
     return result
 
 
-def read_git(args: Sequence[Argument], *, git_dir: Path, limit: int, timeout: float = LOCAL_TIMEOUT) -> tuple[bytes, bool]:
+def read_git(
+    args: Sequence[Argument], *, git_dir: Path, limit: int, timeout: float = LOCAL_TIMEOUT
+) -> tuple[bytes, bool]:
     """The first `limit` bytes that a git command writes, and whether there was more; git is ended when there is."""
     with tempfile.TemporaryFile() as errors:
         process = _start(args, git_dir, None, None, None, (), (), errors.fileno())
@@ -233,7 +235,11 @@ _RULES: Final[tuple[tuple[str, GitErrorKind, str], ...]] = (
         "The project's repository has this very branch checked out and therefore refuses the push; "
         "make the repository bare or check out another branch there.",
     ),
-    (r"hook declined|protected branch|GH006", _K.PUSH_REJECTED, "A rule of the project's repository refused the push."),
+    (
+        r"hook declined|protected branch|GH006",
+        _K.PUSH_REJECTED,
+        "A rule of the project's repository refused the push.",
+    ),
     (
         r"\(stale info\)|\(fetch first\)|\(non-fast-forward\)|but expected|\[rejected\]|\(incorrect old value",
         _K.PUSH_REJECTED,
@@ -331,7 +337,9 @@ def check_ref(name: str) -> str:
 
 def _is_ref_name(name: str) -> bool:
     """The rules of git-check-ref-format, without starting a process for each name."""
-    if len(name.encode("utf-8", errors="replace")) > 240 or re.search(r"[\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]|\.\.|@\{", name):
+    if len(name.encode("utf-8", errors="replace")) > 240 or re.search(
+        r"[\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]|\.\.|@\{", name
+    ):
         return False
     return all(
         part and not part.startswith(".") and not part.endswith((".", ".lock")) for part in name.split("/")

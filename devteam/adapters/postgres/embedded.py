@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import psycopg
 from sqlalchemy import URL
@@ -197,7 +197,7 @@ class EmbeddedPostgres:
         if self._data.account:
             os.chown(folder, self._data.account.uid, self._data.account.gid)
 
-    def _account_arguments(self) -> dict[str, object]:
+    def _account_arguments(self) -> dict[str, Any]:
         return self._data.account.process_arguments if self._data.account else {}
 
     def _end_leftovers(self) -> None:
@@ -237,7 +237,7 @@ class EmbeddedPostgres:
                 env=_environment(),
                 start_new_session=True,
                 umask=0o077,
-                **self._account_arguments(),  # type: ignore[call-overload]
+                **self._account_arguments(),
             )
 
     def _open_log(self) -> IO[bytes]:
@@ -284,7 +284,9 @@ class EmbeddedPostgres:
 
     def _failure(self, said: str) -> PostgresFailed:
         if "No space left on device" in said:
-            return PostgresFailed(f"the disk of the data folder {self._data.path} is full; the database cannot start")
+            return PostgresFailed(
+                f"the disk of the data folder {self._data.path} is full; the database cannot start"
+            )
         reasons = _FATAL.findall(said)
         reason = reasons[-1].strip() if reasons else "no reason given"
         return PostgresFailed(f"the database did not start: {reason}; its log is {self._log_file}")
@@ -294,8 +296,13 @@ class EmbeddedPostgres:
             host=str(self._sockets), port=_PORT, user=USER, dbname="postgres", connect_timeout=10
         )
         with psycopg.connect(conninfo, autocommit=True) as connection:
-            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone() is None:
-                connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(DATABASE)))
+            if (
+                connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+                is None
+            ):
+                connection.execute(
+                    psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(DATABASE))
+                )
 
 
 def running_database_url(path: Path) -> str | None:

@@ -21,7 +21,9 @@ def server_binaries(data: DataFolder) -> Path:
     """
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"the package {_PACKAGE} is not installed; give DevTeam a DATABASE_URL, or install it")
+        raise ModuleNotFoundError(
+            f"the package {_PACKAGE} is not installed; give DevTeam a DATABASE_URL, or install it"
+        )
     package = Path(spec.origin).parent
     installed = package / _INSTALL / "bin"
     if data.account is None or _runs(installed / "postgres", data):
@@ -33,7 +35,11 @@ def _runs(program: Path, data: DataFolder) -> bool:
     assert data.account is not None
     try:
         answer = subprocess.run(
-            [program, "--version"], capture_output=True, cwd="/", check=False, **data.account.process_arguments
+            [program, "--version"],
+            capture_output=True,
+            cwd="/",
+            check=False,
+            **data.account.process_arguments,
         )
     except PermissionError:
         return False
@@ -50,7 +56,9 @@ def _copy(package: Path, data: DataFolder) -> Path:
     for name in (f"{_PACKAGE}/{_INSTALL}", f"{_PACKAGE}.libs"):
         source = package.parent / name
         if source.exists():
-            shutil.copytree(source, partial / name, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
+            shutil.copytree(
+                source, partial / name, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a")
+            )
     for folder, _, files in os.walk(partial):
         Path(folder).chmod(0o755)
         for file in files:
