@@ -287,24 +287,27 @@ def _place_worktree(session: Session, path: Path, branch: str, commit: str) -> N
     for entry in path.iterdir():
         remove_tree(entry)
     session.git("worktree", "prune", "--expire=now")
-    session.git(
-        "worktree",
-        "add",
-        "--quiet",
-        "--force",
-        "--no-track",
-        "-B",
-        branch,
-        path,
-        commit,
-        timeout=FETCH_TIMEOUT,
-    )
+    session.git("worktree", "add", "--quiet", "--force", "--detach", path, commit, timeout=FETCH_TIMEOUT)
+    # The branch is set by hand because git refuses one that another worktree, such as a kept one, still holds.
+    session.git("update-ref", f"refs/heads/{branch}", commit)
+    for admin in _registrations_of(session.git_dir, path):
+        run_git(["symbolic-ref", "HEAD", f"refs/heads/{branch}"], git_dir=admin)
 
 
 def _unregister(git_dir: Path, path: Path) -> None:
-    for admin, gitdir in worktree_registrations(git_dir):
-        if gitdir == path / ".git" or os.path.realpath(gitdir) == os.path.realpath(path / ".git"):
-            remove_tree(admin)
+    for admin in _registrations_of(git_dir, path):
+        remove_tree(admin)
+
+
+def _registrations_of(git_dir: Path, path: Path) -> list[Path]:
+    dot_git = os.path.realpath(path / ".git")
+    places = {os.fspath(path / ".git"), os.path.join(os.path.realpath(path.parent), path.name, ".git")}
+    # A `.git` that is itself a link elsewhere must not hide the registration, hence the comparison by name first.
+    return [
+        admin
+        for admin, gitdir in worktree_registrations(git_dir)
+        if os.fspath(gitdir) in places or os.path.realpath(gitdir) == dot_git
+    ]
 
 
 # --- saving ------------------------------------------------------------------------------------------------------------
@@ -325,12 +328,8 @@ def _tree_of_files(session: Session, path: Path, base: str, *, ignore_errors: bo
     index = session.scratch("index")
     session.git("read-tree", base, index_file=index)
     nested = list(_nested_repositories(session, path, index))
-    skip = [b":(exclude,top,literal)" + folder for folder in nested]
-    session.git(
-        "add", "--all", *(["--ignore-errors"] if ignore_errors else []),
-        "--pathspec-from-file=-", "--pathspec-file-nul",
-        work_tree=path, index_file=index, stdin=b"\0".join([b".", *skip]), ok=(0, 1) if ignore_errors else (0,),
-    )  # fmt: skip
+    chosen = b"\0".join([b".", *(b":(exclude,top,literal)" + folder for folder in nested)])
+    _add_files(session, path, index, chosen, ignore_errors=ignore_errors)
     for folder in nested:
         files = _not_ignored(session, path, index, _files_inside(session, path, folder))
         session.git(
@@ -343,6 +342,25 @@ def _tree_of_files(session: Session, path: Path, base: str, *, ignore_errors: bo
             stdin=b"\0".join(files),
         )
     return session.git("write-tree", index_file=index).text
+
+
+def _add_files(session: Session, path: Path, index: Path, chosen: bytes, *, ignore_errors: bool) -> None:
+    args = ["add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul"]
+    if not ignore_errors:
+        session.git(*args, work_tree=path, index_file=index, stdin=chosen)
+        return
+    args.append("--ignore-errors")
+    try:
+        session.git(*args, work_tree=path, index_file=index, stdin=chosen, ok=(0, 1))
+    except GitError:
+        # Attributes that the executor wrote can make git give up altogether; then the bytes are saved as they are.
+        remove_tree(index.with_name(f"{index.name}.lock"))
+        attributes = session.git_dir / "info" / "attributes"
+        write_file(attributes, "* !working-tree-encoding !filter !text !eol !ident\n")
+        try:
+            session.git(*args, work_tree=path, index_file=index, stdin=chosen, ok=(0, 1))
+        finally:
+            attributes.unlink(missing_ok=True)
 
 
 def _nested_repositories(session: Session, path: Path, index: Path) -> Iterator[bytes]:

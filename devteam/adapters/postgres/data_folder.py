@@ -229,7 +229,7 @@ def _lay_out(path: Path, ours: bool, account: ServerAccount | None) -> None:
 
 
 def _close_to_others(path: Path, account: ServerAccount | None) -> None:
-    """Only this user; the server's account passes through to reach its own subfolder, but cannot list this one."""
+    """Only this user enters; the server's account passes through to its own subfolder, but cannot list."""
     if account is None:
         path.chmod(0o700)
     else:

@@ -1,7 +1,7 @@
 """The embedded PostgreSQL server: our own child process, reached over a private Unix socket only.
 
-The server sits in a session of its own, so that a terminal's Ctrl-C reaches us and not it, and survives the death of
-its owner. The next owner of the data folder ends such a leftover and starts its own server on the same files.
+The server sits in a session of its own, so that a terminal's Ctrl-C reaches us and not it, and survives the
+death of its owner. The next owner of the data folder ends such a leftover and starts its own server on the same files.
 """
 
 import os
@@ -33,6 +33,7 @@ DATABASE = "devteam"
 USER = "devteam"
 _PORT = 5432  # names the socket; nothing listens on TCP
 _MAX_LOG_BYTES = 10 * 1024 * 1024
+_WAL_SEGMENT_BYTES = 16 * 1024 * 1024
 _POLL_SECONDS = 0.02
 
 # A small footprint when idle, and no promise to a client that a power cut could break.
@@ -61,6 +62,7 @@ _SETTINGS: Mapping[str, str] = {
 
 # What a server says that starts while the remains of the last one are still going away.
 _REMAINS = re.compile(r"pre-existing shared memory block|lock file .* already exists|is still in use")
+_DISK_FULL = "No space left on device"
 _FATAL = re.compile(r"(?:FATAL|PANIC|initdb: error|could not): *(.+)")
 
 
@@ -104,8 +106,8 @@ class EmbeddedPostgres:
     def start(self, *, wait: float = RECOVERY_WAIT_SECONDS) -> None:
         """Bring the server up, creating its files and the database at the first start.
 
-        Waits up to `wait` seconds for crash recovery and raises `PostgresFailed` when that is not enough (the server
-        then goes on recovering: call again to wait longer) or the server ends.
+        Waits up to `wait` seconds for crash recovery and raises `PostgresFailed` when that is not enough (the
+        server then goes on recovering: call again to wait longer) or the server ends.
         """
         with self._lock:
             self._wanted.set()
@@ -154,6 +156,14 @@ class EmbeddedPostgres:
         self.stop()
 
     def _bring_up(self) -> None:
+        try:
+            self._bring_up_unguarded()
+        except (OSError, ModuleNotFoundError) as error:
+            if _DISK_FULL in str(error):
+                raise self._failure(str(error)) from error
+            raise PostgresFailed(f"the database did not start: {str(error)[:500]}") from error
+
+    def _bring_up_unguarded(self) -> None:
         deadline = time.monotonic() + self._wait
         if self._binaries is None:
             self._binaries = server_binaries(self._data)
@@ -168,7 +178,7 @@ class EmbeddedPostgres:
             self._process = self._spawn(self._binaries)
 
     def _create_cluster(self, binaries: Path) -> None:
-        """Create the database files under another name first: a start that is killed leaves no half-made ones."""
+        """Create the files under another name first: a start that is killed leaves no half-made ones."""
         partial = self._cluster.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         self._make_own_folder(partial)
@@ -188,8 +198,9 @@ class EmbeddedPostgres:
             **self._account_arguments(),
         )
         if answer.returncode != 0:
+            failure = self._failure(answer.stdout + answer.stderr)  # looks at the disk before it is emptied
             shutil.rmtree(partial, ignore_errors=True)
-            raise self._failure(answer.stdout + answer.stderr)
+            raise failure
         partial.rename(self._cluster)
 
     def _make_own_folder(self, folder: Path) -> None:
@@ -251,7 +262,7 @@ class EmbeddedPostgres:
         return output
 
     def _wait_until_ready(self, deadline: float) -> bool:
-        """True when the server takes connections, False when it ended because of remains worth another try."""
+        """True when the server takes connections, False when remains ended it: worth another try."""
         process = self._process
         assert process is not None
         while True:
@@ -283,7 +294,8 @@ class EmbeddedPostgres:
             return file.read(100_000).decode(errors="replace")
 
     def _failure(self, said: str) -> PostgresFailed:
-        if "No space left on device" in said:
+        # The server's last words are often about what the full disk led to, not about the disk.
+        if _DISK_FULL in said or shutil.disk_usage(self._data.path).free < _WAL_SEGMENT_BYTES:
             return PostgresFailed(
                 f"the disk of the data folder {self._data.path} is full; the database cannot start"
             )
@@ -306,7 +318,7 @@ class EmbeddedPostgres:
 
 
 def running_database_url(path: Path) -> str | None:
-    """The database of the engine that runs on this data folder, for processes that join it; None when none runs."""
+    """The database of the engine that runs on this data folder, for processes that join it, if any."""
     cluster = path.expanduser().resolve() / "postgres" / "cluster"
     lines = _pid_file_lines(cluster)
     if len(lines) < 5 or not server_pids(cluster_name_of(cluster)):

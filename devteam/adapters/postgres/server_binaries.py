@@ -16,8 +16,8 @@ _INSTALL = "pginstall18"
 def server_binaries(data: DataFolder) -> Path:
     """The folder of `initdb` and `postgres`.
 
-    As root the server runs as another account, which often cannot enter the environment that we run from (below
-    /root, say): then the programs are copied into the data folder once.
+    As root the server runs as another account, which often cannot enter the environment that we run from
+    (below /root, say): then the programs are copied into the data folder once.
     """
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
@@ -50,7 +50,7 @@ def _copy(package: Path, data: DataFolder) -> Path:
     target = data.postgres / f"programs-{version(_PACKAGE.replace('_', '-'))}"
     if target.exists():
         return target
-    partial = target.with_suffix(".partial")
+    partial = target.with_name(f"{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     # The programs find their libraries by the way from one folder to the other: keep both in place.
     for name in (f"{_PACKAGE}/{_INSTALL}", f"{_PACKAGE}.libs"):

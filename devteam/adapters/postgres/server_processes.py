@@ -1,7 +1,7 @@
 """Finding and ending the processes of one database server, also those that an earlier owner left behind.
 
-They are known by the `cluster_name` that the server is started with: it stands in the postmaster's arguments and in
-every child's title, and unlike a pid in a file it cannot come to mean another process.
+They are known by the `cluster_name` that the server is started with: it stands in the postmaster's arguments
+and in every child's title, and unlike a pid in a file it cannot come to mean another process.
 """
 
 import os

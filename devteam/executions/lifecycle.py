@@ -1,0 +1,495 @@
+"""The engine's own moves of an attempt. Each is one transaction, refused when another run took the attempt over."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from devteam.access.model import ENGINE
+from devteam.customers.change import CustomerChange, customer_change, joined_change
+from devteam.customers.metrics import refresh_metrics
+from devteam.executions.model import ExecutionStatus, Monitoring, Outcome, PauseMode, Phase, Stop
+from devteam.executions.queries import attempt_view, execution_row, execution_view
+from devteam.executions.settle import move_execution, settle
+from devteam.kit.clock import Clock
+from devteam.kit.db import Connection, Database, Row, sql
+from devteam.kit.errors import Fenced
+from devteam.kit.ids import new_id
+from devteam.tasks import repository as tasks
+from devteam.tasks.model import TaskStatus
+from devteam.tasks.service import block_dependants
+
+
+@dataclass(frozen=True)
+class RunRef:
+    """One run of an attempt; `run` is the fencing token."""
+
+    attempt_id: UUID
+    run: int
+    customer_id: UUID
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt ends, and what becomes of its task."""
+
+    outcome: Outcome
+    task_status: TaskStatus
+    code: str | None = None
+    reason: str | None = None
+    fields: Mapping[str, Any] | None = None
+    monitoring: Monitoring | None = None
+    monitoring_window: float = 0.0
+
+
+@dataclass(frozen=True)
+class GateRecord:
+    """A gate's result to be stored; see `GateResult`."""
+
+    stage: str
+    name: str
+    required: bool
+    passed: bool | None
+    text: str
+    commit: str | None = None
+    base_red: bool | None = None
+    exit_code: int | None = None
+    seconds: float | None = None
+    tests: Mapping[str, Any] | None = None
+    output_tail: str = ""
+
+
+_TASK_STATUS_IN = {
+    Phase.EXECUTION: TaskStatus.IN_PROGRESS,
+    Phase.QUALITY_ASSURANCE: TaskStatus.VERIFYING,
+}
+
+_COLUMNS = frozenset(
+    {
+        "isolation",
+        "branch",
+        "base_commit",
+        "work_commit",
+        "commit",
+        "merged_commit",
+        "revert_commit",
+        "diff_stat",
+        "workspace_path",
+        "workspace_kept",
+        "round",
+    }
+)
+
+
+class Lifecycle:
+    """Records what happens to attempts."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    @contextmanager
+    def _held(self, ref: RunRef, *, watching: bool = False) -> Iterator[tuple[CustomerChange, Row[Any]]]:
+        """A change for the holder of the attempt. Raises Fenced for anybody else."""
+        with customer_change(self._database, ref.customer_id, ENGINE, self._clock) as change:
+            condition = "monitoring = 'watching'" if watching else "outcome IS NULL"
+            row = change.connection.execute(
+                sql(
+                    f"""SELECT a.*, t.title FROM attempts a JOIN tasks t ON t.id = a.task_id
+                        WHERE a.id = :id AND a.run = :run AND {condition}"""
+                ),
+                {"id": ref.attempt_id, "run": ref.run},
+            ).first()
+            if row is None:
+                raise Fenced("Another run holds this attempt, or it has ended.")
+            yield change, row
+
+    def enter_phase(self, ref: RunRef, phase: Phase, **fields: Any) -> None:
+        """Begin a phase; `fields` are columns of the attempt that the phase before found out."""
+        with self._held(ref) as (change, row):
+            _next_span(change, row, phase, int(fields.get("round", row.round)), ref.run)
+            _set(change, row.id, {**fields, "phase": phase.value, "phase_started_at": change.now})
+            status = _TASK_STATUS_IN.get(phase)
+            if status is not None:
+                task = tasks.task_row(change.connection, ref.customer_id, row.task_id)
+                if task.status != status:
+                    tasks.move_task(change.connection, task, status, now=change.now)
+                    change.show(tasks.task_view(change.connection, ref.customer_id, row.task_id))
+            change.record("attempt_phase", "attempt", row.id, phase=phase.value, title=row.title)
+            change.show(attempt_view(change.connection, row.id))
+
+    def update(self, ref: RunRef, **fields: Any) -> None:
+        """Store what became known inside a phase."""
+        with self._held(ref) as (change, row):
+            _set(change, row.id, fields)
+            change.show(attempt_view(change.connection, row.id))
+
+    def record_gates(self, ref: RunRef, gates: Sequence[GateRecord], *, watching: bool = False) -> None:
+        """Store gate results; the same gate of the same round again replaces the earlier result."""
+        with self._held(ref, watching=watching) as (change, row):
+            for gate in gates:
+                _store_gate(change, row.id, row.round, gate)
+            _set(change, row.id, {})
+            change.show(attempt_view(change.connection, row.id))
+
+    def check_held(self, ref: RunRef, *, watching: bool = False) -> None:
+        """Raise Fenced unless this run still holds the attempt; asked right before an effect outside."""
+        condition = "monitoring = 'watching'" if watching else "outcome IS NULL AND stop_requested IS NULL"
+        with self._database.transaction() as connection:
+            held = connection.execute(
+                sql(f"SELECT 1 FROM attempts WHERE id = :id AND run = :run AND {condition}"),
+                {"id": ref.attempt_id, "run": ref.run},
+            ).first()
+        if held is None:
+            raise Fenced("Another run holds this attempt, or it must stop.")
+
+    def finish(self, ref: RunRef, ending: Ending) -> None:
+        """End the attempt and move its task; dependants are blocked or may start, the execution settles."""
+        with self._held(ref) as (change, row):
+            finish_attempt(change, row, ending)
+
+    def stopped(self, ref: RunRef, stop: Stop, fields: Mapping[str, Any]) -> None:
+        """The attempt's processes are dead because a person stopped it."""
+        with self._held(ref) as (change, row):
+            finish_attempt(change, row, stop_ending(stop, fields))
+
+    def frozen(self, ref: RunRef) -> None:
+        """The attempt's processes are frozen: the pause that was asked for is in force."""
+        with self._held(ref) as (change, row):
+            execution = execution_row(change.connection, ref.customer_id)
+            if execution is None or execution.pause_requested != PauseMode.NOW:
+                return
+            _set(change, row.id, {"frozen": True}, own=True)
+            move_execution(
+                change,
+                execution,
+                ExecutionStatus.PAUSED,
+                code="paused_by_person",
+                reason="Paused at a safe point; the running task is frozen.",
+            )
+            change.record("execution_paused", "execution", execution.id)
+            change.show(execution_view(change.connection, execution.id))
+            change.show(attempt_view(change.connection, row.id))
+
+    def thawed(self, ref: RunRef) -> None:
+        """The attempt's processes run again."""
+        with self._held(ref) as (change, row):
+            _set(change, row.id, {"frozen": False}, own=True)
+            change.record("attempt_thawed", "attempt", row.id, title=row.title)
+            change.show(attempt_view(change.connection, row.id))
+
+    def postpone_monitoring(self, ref: RunRef, until: datetime) -> None:
+        """Nothing to say yet; look again at `until`."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                sql(
+                    """UPDATE attempts SET monitor_at = :until, lease_expires_at = NULL
+                       WHERE id = :id AND run = :run AND monitoring = 'watching'"""
+                ),
+                {"id": ref.attempt_id, "run": ref.run, "until": until},
+            )
+
+    def end_monitoring(
+        self, ref: RunRef, result: Monitoring, *, reason: str | None = None, fields: Mapping[str, Any] | None = None
+    ) -> None:
+        """Monitoring is over. A regression fails the task again: its delivery was reverted, or must be by hand."""
+        with self._held(ref, watching=True) as (change, row):
+            _close_span(change, row.id)
+            columns = {**(fields or {}), "monitoring": result.value, "lease_expires_at": None, "monitor_at": None}
+            if reason is not None:
+                columns |= {"reason_code": result.value, "reason": reason}
+            _set(change, row.id, columns, own=True)
+            if result is Monitoring.REGRESSED:
+                self._fail_after_delivery(change, row, reason or "The gates fail on the base after the merge.", columns)
+            change.record("monitoring_ended", "attempt", row.id, reason=reason, result=result.value)
+            change.show(attempt_view(change.connection, row.id))
+
+    def _fail_after_delivery(
+        self, change: CustomerChange, row: Row[Any], reason: str, columns: Mapping[str, Any]
+    ) -> None:
+        task = tasks.task_row(change.connection, change.customer_id, row.task_id)
+        if columns.get("revert_commit"):
+            change.record("delivery_reverted", "attempt", row.id, reason=reason, title=row.title)
+        if task.status != TaskStatus.COMPLETED:
+            return
+        tasks.move_task(
+            change.connection, task, TaskStatus.FAILED, now=change.now, reason_code="regression", reason=reason
+        )
+        change.record("task_failed", "task", row.task_id, reason=reason, title=row.title)
+        change.show(tasks.task_view(change.connection, change.customer_id, row.task_id))
+        block_dependants(change, task)
+        settle(change)
+
+    def append_output(self, attempt_id: UUID, offset: int, text: str) -> None:
+        """Store a chunk of output at a character offset; the same chunk again is harmless."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                sql(
+                    """INSERT INTO attempt_output (attempt_id, "offset", text, created_at)
+                       VALUES (:id, :offset, :text, :now) ON CONFLICT DO NOTHING"""
+                ),
+                {"id": attempt_id, "offset": offset, "text": text, "now": self._clock()},
+            )
+
+    def output_length(self, attempt_id: UUID) -> int:
+        """Characters of output stored so far."""
+        with self._database.transaction() as connection:
+            return int(
+                connection.execute(
+                    sql(
+                        """SELECT coalesce((SELECT "offset" + length(text) FROM attempt_output
+                           WHERE attempt_id = :id ORDER BY "offset" DESC LIMIT 1), 0)"""
+                    ),
+                    {"id": attempt_id},
+                ).scalar_one()
+            )
+
+
+def finish_attempt(change: CustomerChange, row: Row[Any], ending: Ending) -> None:
+    """End an attempt inside an open change; see `Lifecycle.finish`."""
+    succeeded = ending.outcome is Outcome.SUCCEEDED
+    _next_span(change, row, Phase.MONITORING if succeeded else None, row.round, row.run)
+    watching = ending.monitoring is Monitoring.WATCHING
+    monitoring = {"phase": Phase.MONITORING.value, "phase_started_at": change.now} if succeeded else {}
+    if succeeded:
+        monitoring["monitoring"] = (ending.monitoring or Monitoring.SKIPPED).value
+        monitoring["monitor_at"] = change.now if watching else None
+        monitoring["monitor_until"] = (
+            change.now + timedelta(seconds=ending.monitoring_window) if watching else None
+        )
+    _set(
+        change,
+        row.id,
+        {
+            **(ending.fields or {}),
+            **monitoring,
+            "outcome": ending.outcome.value,
+            "reason_code": ending.code,
+            "reason": ending.reason,
+            "finished_at": change.now,
+            "frozen": False,
+            "lease_expires_at": None,
+            "stop_requested": None,
+        },
+        own=True,
+    )
+    if succeeded and not watching:
+        _close_span(change, row.id)
+    task = tasks.task_row(change.connection, change.customer_id, row.task_id)
+    tasks.move_task(
+        change.connection,
+        task,
+        ending.task_status,
+        now=change.now,
+        reason_code=ending.code if ending.reason else None,
+        reason=ending.reason,
+    )
+    event = {
+        TaskStatus.COMPLETED: "task_completed",
+        TaskStatus.FAILED: "task_failed",
+        TaskStatus.BLOCKED: "task_blocked",
+        TaskStatus.CANCELLED: "task_cancelled",
+    }.get(ending.task_status, "task_released")
+    change.record(event, "task", row.task_id, reason=ending.reason, title=row.title, attempt=str(row.id))
+    change.show(tasks.task_view(change.connection, change.customer_id, row.task_id))
+    change.show(attempt_view(change.connection, row.id))
+    if ending.task_status in (TaskStatus.FAILED, TaskStatus.BLOCKED, TaskStatus.CANCELLED):
+        block_dependants(change, task)
+    refresh_metrics(change.connection, change.customer_id, now=change.now, force=True)
+    settle(change)
+
+
+def assign(
+    connection: Connection, customer_id: UUID, task_id: UUID, worker_id: UUID, *, lease: float, now: datetime
+) -> RunRef | None:
+    """Begin an attempt at a task on a worker; None when the queue changed since the choice was made.
+
+    Runs in the dispatcher's transaction, which commits it together with the customer's new weight.
+    """
+    with joined_change(connection, customer_id, ENGINE, now) as change:
+        if change.refresh().next_task_id != task_id:
+            return None
+        execution = execution_row(connection, customer_id)
+        if execution is None or execution.status not in ("queued", "active") or execution.pause_requested:
+            return None
+        task = tasks.task_row(connection, customer_id, task_id)
+        project = connection.execute(
+            sql(
+                """SELECT executor, EXISTS (SELECT 1 FROM attempts WHERE project_id = p.id AND outcome IS NULL) AS busy
+                   FROM projects p WHERE id = :id"""
+            ),
+            {"id": task.project_id},
+        ).one()
+        if project.busy:
+            return None
+        attempt_id = new_id()
+        _insert_attempt(change, attempt_id, execution.id, task, project.executor, worker_id, lease)
+        tasks.move_task(connection, task, TaskStatus.IN_PROGRESS, now=now)
+        tasks.update_task(connection, task_id, {"attempts": task.attempts + 1, "last_attempt_id": attempt_id})
+        if execution.status == ExecutionStatus.QUEUED:
+            move_execution(change, execution, ExecutionStatus.ACTIVE)
+            change.show(execution_view(connection, execution.id))
+        change.record("attempt_started", "attempt", attempt_id, title=task.title, number=task.attempts + 1)
+        change.show(tasks.task_view(connection, customer_id, task_id))
+        change.show(attempt_view(connection, attempt_id))
+        return RunRef(attempt_id, 1, customer_id)
+
+
+def reassign(
+    connection: Connection, attempt_id: UUID, customer_id: UUID, worker_id: UUID, *, lease: float, now: datetime
+) -> bool:
+    """Give a lost attempt its next run on a worker; False when its holder came back or it has ended.
+
+    A frozen attempt stays frozen: its processes are gone with the worker, and the next run waits for the resume.
+    """
+    with joined_change(connection, customer_id, ENGINE, now) as change:
+        row = _lapsed(connection, attempt_id, now)
+        if row is None:
+            return False
+        if row.outcome is None and row.stop_requested is not None:
+            finish_attempt(change, row, stop_ending(Stop(row.stop_requested), {}))
+            return False
+        _set(
+            change,
+            attempt_id,
+            {
+                "run": row.run + 1,
+                "worker_id": worker_id,
+                "lease_expires_at": now + timedelta(seconds=lease),
+            },
+            own=True,
+        )
+        change.record("attempt_lost", "attempt", attempt_id, title=row.title)
+        change.show(attempt_view(connection, attempt_id))
+        return True
+
+
+def _lapsed(connection: Connection, attempt_id: UUID, now: datetime) -> Row[Any] | None:
+    return connection.execute(
+        sql(
+            """SELECT a.*, t.title FROM attempts a JOIN tasks t ON t.id = a.task_id
+               WHERE a.id = :id AND a.outcome IS NULL AND a.lease_expires_at < :now"""
+        ),
+        {"id": attempt_id, "now": now},
+    ).first()
+
+
+def stop_ending(stop: Stop, fields: Mapping[str, Any]) -> Ending:
+    """How an attempt ends that a person stopped."""
+    match stop:
+        case Stop.CANCEL:
+            return Ending(Outcome.CANCELLED, TaskStatus.CANCELLED, "cancelled", "Cancelled by a person.", fields)
+        case Stop.ABORT:
+            return Ending(
+                Outcome.CANCELLED, TaskStatus.PENDING, "aborted", "The execution was aborted while it ran.", fields
+            )
+        case Stop.EMERGENCY:
+            return Ending(
+                Outcome.CANCELLED, TaskStatus.PENDING, "emergency_stop", "Stopped by an emergency stop.", fields
+            )
+
+
+def _insert_attempt(
+    change: CustomerChange,
+    attempt_id: UUID,
+    execution_id: UUID,
+    task: Row[Any],
+    executor: str,
+    worker_id: UUID,
+    lease: float,
+) -> None:
+    change.connection.execute(
+        sql(
+            """WITH attempt AS (
+                   INSERT INTO attempts (id, customer_id, execution_id, task_id, project_id, number, worker_id,
+                       lease_expires_at, executor, phase, phase_started_at, started_at)
+                   VALUES (:id, :customer_id, :execution_id, :task_id, :project_id, :number, :worker_id,
+                       :lease, :executor, 'planning', :now, :now) RETURNING id)
+               INSERT INTO attempt_phases (attempt_id, ordinal, phase, round, run, started_at)
+               SELECT id, 1, 'planning', 1, 1, :now FROM attempt"""
+        ),
+        {
+            "id": attempt_id,
+            "customer_id": change.customer_id,
+            "execution_id": execution_id,
+            "task_id": task.id,
+            "project_id": task.project_id,
+            "number": task.attempts + 1,
+            "worker_id": worker_id,
+            "lease": change.now + timedelta(seconds=lease),
+            "executor": executor,
+            "now": change.now,
+        },
+    )
+
+
+def _close_span(change: CustomerChange, attempt_id: UUID) -> None:
+    change.connection.execute(
+        sql("UPDATE attempt_phases SET ended_at = :now WHERE attempt_id = :id AND ended_at IS NULL"),
+        {"id": attempt_id, "now": change.now},
+    )
+
+
+def _next_span(change: CustomerChange, row: Row[Any], phase: Phase | None, round_: int, run: int) -> None:
+    """Close the open span and open one for the phase, if any."""
+    _close_span(change, row.id)
+    if phase is None:
+        return
+    change.connection.execute(
+        sql(
+            """INSERT INTO attempt_phases (attempt_id, ordinal, phase, round, run, started_at)
+               SELECT :id, coalesce(max(ordinal), 0) + 1, :phase, :round, :run, :now
+               FROM attempt_phases WHERE attempt_id = :id"""
+        ),
+        {"id": row.id, "phase": phase.value, "round": round_, "run": run, "now": change.now},
+    )
+
+
+def _set(change: CustomerChange, attempt_id: UUID, values: Mapping[str, Any], *, own: bool = False) -> None:
+    """Set columns of an attempt; names from callers are limited to what a phase may find out."""
+    allowed = {"phase", "phase_started_at"} | _COLUMNS
+    unknown = set(values) - allowed
+    assert own or not unknown, unknown
+    encoded = {key: json.dumps(value) if key == "diff_stat" else value for key, value in values.items()}
+    assignments = "".join(
+        f'"{key}" = CAST(:{key} AS jsonb), ' if key == "diff_stat" else f'"{key}" = :{key}, ' for key in encoded
+    )
+    change.connection.execute(
+        sql(f"UPDATE attempts SET {assignments} version = version + 1 WHERE id = :attempt_id"),  # noqa: S608
+        {**encoded, "attempt_id": attempt_id},
+    )
+
+
+def _store_gate(change: CustomerChange, attempt_id: UUID, round_: int, gate: GateRecord) -> None:
+    change.connection.execute(
+        sql(
+            """INSERT INTO gate_results (id, attempt_id, round, stage, name, required, commit, passed, base_red,
+                   exit_code, seconds, tests, text, output_tail, created_at)
+               VALUES (:id, :attempt_id, :round, :stage, :name, :required, :commit, :passed, :base_red,
+                   :exit_code, :seconds, CAST(:tests AS jsonb), :text, :output_tail, :now)
+               ON CONFLICT (attempt_id, round, stage, name) DO UPDATE SET
+                   commit = excluded.commit, passed = excluded.passed, base_red = excluded.base_red,
+                   exit_code = excluded.exit_code, seconds = excluded.seconds, tests = excluded.tests,
+                   text = excluded.text, output_tail = excluded.output_tail, created_at = excluded.created_at"""
+        ),
+        {
+            "id": new_id(),
+            "attempt_id": attempt_id,
+            "round": round_,
+            "now": change.now,
+            "stage": gate.stage,
+            "name": gate.name,
+            "required": gate.required,
+            "commit": gate.commit,
+            "passed": gate.passed,
+            "base_red": gate.base_red,
+            "exit_code": gate.exit_code,
+            "seconds": gate.seconds,
+            "tests": None if gate.tests is None else json.dumps(gate.tests),
+            "text": gate.text,
+            "output_tail": gate.output_tail,
+        },
+    )
