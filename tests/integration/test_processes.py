@@ -310,6 +310,19 @@ def test_death_of_the_keeper_kills_the_tree(commands: Commands) -> None:
     assert commands.alive() == []
 
 
+def test_death_of_runner_and_keeper_together_is_swept_by_the_worker(commands: Commands) -> None:
+    watched = commands.start("setsid sleep 600 & echo ready; sleep 600")
+    eventually(lambda: "ready" in watched.output)
+    assert watched.command.pid is not None
+    table = read_processes()
+    keeper = table[watched.command.pid].parent
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # frozen first, so that neither sees the other die
+        for pid in (table[keeper].parent, keeper):
+            os.kill(pid, number)
+    assert watched.result().killed
+    assert commands.alive() == []
+
+
 def test_death_of_the_worker_kills_the_tree(commands: Commands) -> None:
     code = f"""
     from pathlib import Path
