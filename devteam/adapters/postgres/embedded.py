@@ -1,7 +1,8 @@
 """The embedded PostgreSQL server: our own child process, reached over a private Unix socket only.
 
 The server sits in a session of its own, so that a terminal's Ctrl-C reaches us and not it, and survives the
-death of its owner. The next owner of the data folder ends such a leftover and starts its own server on the same files.
+death of its owner. The next owner of the data folder ends such a leftover and starts its own server on the
+same files.
 """
 
 import os
@@ -185,7 +186,7 @@ class EmbeddedPostgres:
         command = [str(binaries / "initdb"), "-D", str(partial), "-U", USER, "--encoding=UTF8"]
         # The built-in locale sorts the same on every system and with every C library.
         command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        command += ["--auth-local=trust", "--auth-host=reject", "--no-instructions"]
+        command += ["--auth-local=trust", "--auth-host=reject", "--no-instructions", "--no-clean"]
         answer = subprocess.run(
             command,
             capture_output=True,
