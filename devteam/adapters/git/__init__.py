@@ -1,4 +1,6 @@
-"""Everything DevTeam does with git: look at a repository, mirror it, give out worktrees, save work, deliver, take back."""
+"""Everything DevTeam does with git: look at a repository, mirror it, give out worktrees, save work, deliver,
+take back.
+"""
 
 from devteam.adapters.git.command import GitError, GitErrorKind
 from devteam.adapters.git.delivery import (

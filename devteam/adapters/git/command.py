@@ -1,7 +1,9 @@
-"""Runs the real `git` program: always as a child process with a time limit and an environment of our own making.
+"""Runs the real `git` program: always as a child process with a time limit and an environment of our own
+making.
 
-Nothing of the machine's or the user's git configuration is read, no hook of a local repository runs, nothing ever prompts,
-and whatever git says on stderr becomes a `GitError` with a kind and one sentence for a project manager.
+Nothing of the machine's or the user's git configuration is read, no hook of a local repository runs, nothing
+ever prompts, and whatever git says on stderr becomes a `GitError` with a kind and one sentence for a project
+manager.
 """
 
 import os
@@ -11,6 +13,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +24,7 @@ from devteam.kit.errors import DevTeamError
 Argument = str | bytes | Path
 
 DETAIL_BYTES: Final = 2048
-LOCAL_TIMEOUT: Final = 120.0
+LOCAL_TIMEOUT: Final = 300.0
 """Seconds for a command that stays on this machine."""
 
 _GLOBAL_CONFIG: Final = Path(__file__).with_name("gitconfig")
@@ -39,8 +42,8 @@ _ALWAYS: Final = (
     "advice.detachedHead=false",
 )
 _INHERITED: Final = (
-    "PATH", "TMPDIR", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy",
-    "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "all_proxy",
+    "PATH", "TMPDIR", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "http_proxy", "https_proxy", "no_proxy", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "all_proxy",
 )  # fmt: skip
 
 
@@ -62,7 +65,7 @@ class GitErrorKind(StrEnum):
 
 
 class GitError(DevTeamError):
-    """git could not do it. `message` is for people, `detail` is the tail of what git wrote, without secrets."""
+    """git could not do it. `message` is for people, `detail` is the tail of git's words, without secrets."""
 
     def __init__(self, kind: GitErrorKind, message: str, detail: str = "") -> None:
         super().__init__(mask_secrets(message), code=f"git_{kind.value}")
@@ -104,9 +107,9 @@ def run_git(
 ) -> GitResult:
     """Run one git command and wait for it, `timeout` seconds at most.
 
-    `config` are further `key=value` settings (the place for a credential helper). `keep_fds` stay open in git and its
-    children, so that a lock held through them outlives a killed engine for as long as its git does. `remote` says that
-    errors about "the repository" mean the customer's and not our mirror.
+    `config` are further `key=value` settings (the place for a credential helper). `keep_fds` stay open in git
+    and its children, so that a lock held through them outlives a killed engine for as long as its git does.
+    `remote` says that errors about "the repository" mean the customer's and not our mirror.
     """
     process = _start(args, git_dir, work_tree, index_file, env, config, keep_fds, subprocess.PIPE)
     try:
@@ -124,7 +127,9 @@ def run_git(
 def read_git(
     args: Sequence[Argument], *, git_dir: Path, limit: int, timeout: float = LOCAL_TIMEOUT
 ) -> tuple[bytes, bool]:
-    """The first `limit` bytes that a git command writes, and whether there was more; git is ended when there is."""
+    """The first `limit` bytes that a git command writes, and whether there was more; git is ended when there
+    is.
+    """
     with tempfile.TemporaryFile() as errors:
         process = _start(args, git_dir, None, None, None, (), (), errors.fileno())
         timer = threading.Timer(timeout, _kill_group, (process,))
@@ -163,7 +168,8 @@ def _start(
     try:
         return subprocess.Popen(
             ["git", *settings, *args],
-            # Outside any repository unless one is named: a `.git` beside the engine must not lend its settings.
+            # Outside any repository unless one is named: a `.git` beside the engine must not lend its
+            # settings.
             cwd=work_tree or git_dir or "/",
             env=_environment(git_dir, work_tree, index_file) | dict(env or {}),
             stdin=subprocess.PIPE,
@@ -216,13 +222,11 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _kill_group(process: "subprocess.Popen[bytes]") -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
-# --- what git's words mean ---------------------------------------------------------------------------------------------
+# --- what git's words mean ------------------------------------------------------------------------
 
 _DAMAGED_COPY = "DevTeam's copy of the repository is damaged; it has to be fetched again."
 _K = GitErrorKind
@@ -241,7 +245,8 @@ _RULES: Final[tuple[tuple[str, GitErrorKind, str], ...]] = (
         "A rule of the project's repository refused the push.",
     ),
     (
-        r"\(stale info\)|\(fetch first\)|\(non-fast-forward\)|but expected|\[rejected\]|\(incorrect old value",
+        r"\(stale info\)|\(fetch first\)|\(non-fast-forward\)|but expected|\[rejected\]"
+        r"|\(incorrect old value",
         _K.PUSH_REJECTED,
         "The branch has moved in the project's repository since it was last read.",
     ),
@@ -267,16 +272,21 @@ _RULES: Final[tuple[tuple[str, GitErrorKind, str], ...]] = (
         "DevTeam may not read or write the repository's folder.",
     ),
     (
-        r"Could not resolve host|[Cc]onnection (refused|timed out|reset|closed)|[Nn]etwork is unreachable|No route to host"
-        r"|Failed to connect|unable to connect|early EOF|RPC failed|returned error: 5\d\d|unexpected disconnect|SSL",
+        r"Could not resolve host|[Cc]onnection (refused|timed out|reset|closed)|[Nn]etwork is unreachable"
+        r"|No route to host"
+        r"|Failed to connect|unable to connect|early EOF|RPC failed|returned error: 5\d\d|SSL"
+        r"|unexpected disconnect",
         _K.NETWORK,
         "The repository's server could not be reached.",
     ),
     (r"couldn't find remote ref", _K.BRANCH_NOT_FOUND, "The branch does not exist in the repository."),
     (
-        r"is corrupt|bad object|object file .* is empty|missing (blob|tree|commit)|unable to read tree|inflate:"
-        r"|did not send all necessary objects|broken ref|bad tree object|unable to find [0-9a-f]{40}|not a valid object"
-        r"|bad signature|index file (corrupt|smaller)|object directory .* does not exist|[Cc]ould not read [0-9a-f]{40}",
+        r"is corrupt|bad object|object file .* is empty|missing (blob|tree|commit)|inflate:"
+        r"|unable to read tree"
+        r"|did not send all necessary objects|broken ref|bad tree object|unable to find [0-9a-f]{40}"
+        r"|not a valid object"
+        r"|bad signature|index file (corrupt|smaller)|object directory .* does not exist"
+        r"|[Cc]ould not read [0-9a-f]{40}",
         _K.CORRUPT,
         _DAMAGED_COPY,
     ),
@@ -311,7 +321,7 @@ def _tail(text: str) -> str:
     return text.encode("utf-8", errors="replace")[-DETAIL_BYTES:].decode("utf-8", errors="ignore").strip()
 
 
-# --- what may be handed to git -----------------------------------------------------------------------------------------
+# --- what may be handed to git --------------------------------------------------------------------
 
 
 def check_sha(text: str) -> str:

@@ -1,7 +1,7 @@
 """Turns saved work into commits for the customer's repository, pushes them, and takes them back.
 
-All commits are made from trees, without a checked-out branch, and are deterministic: a run that is repeated after a crash
-arrives at the same hashes and finds its pushes already done.
+All commits are made from trees, without a checked-out branch, and are deterministic: a run that is repeated
+after a crash arrives at the same hashes and finds its pushes already done.
 """
 
 import re
@@ -55,7 +55,7 @@ def _wrapped(body: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
 
 
-# --- making commits ----------------------------------------------------------------------------------------------------
+# --- making commits -------------------------------------------------------------------------------
 
 
 def make_delivery_commit(mirror: Mirror, work_commit: str, parent: str, message: str, date: datetime) -> str:
@@ -91,7 +91,8 @@ def merge_commit(mirror: Mirror, base_head: str, delivery_commit: str, message: 
 def revert_commit(
     mirror: Mirror, commit: str, onto_head: str, message: str, date: datetime
 ) -> str | Conflict:
-    """A commit on `onto_head` that takes back what `commit` brought; a merge is taken back against its first parent.
+    """A commit on `onto_head` that takes back what `commit` brought; a merge is taken back against its first
+    parent.
 
     Answers `onto_head` itself when nothing of the commit is left in it.
     """
@@ -117,10 +118,10 @@ def _apply(
 def _merge_trees(session: Session, base: str, ours: str, theirs: str) -> str | Conflict:
     """The three-way merge of trees.
 
-    git's own merge wants files to work on, so it gets a throw-away folder with an index of its own that no branch, HEAD or
-    registered worktree knows of.
+    git's own merge wants files to work on, so it gets a throw-away folder with an index of its own that no
+    branch, HEAD or registered worktree knows of.
     """
-    if base == ours or ours == theirs:
+    if ours in (base, theirs):
         return theirs
     if base == theirs:
         return ours
@@ -146,7 +147,7 @@ def _conflicting_paths(session: Session, folder: Path, index: Path) -> tuple[str
     return tuple(sorted(name.decode("utf-8", errors="replace") for name in names))
 
 
-# --- asking ------------------------------------------------------------------------------------------------------------
+# --- asking ---------------------------------------------------------------------------------------
 
 
 def is_ancestor(mirror: Mirror, a: str, b: str) -> bool:
@@ -156,12 +157,12 @@ def is_ancestor(mirror: Mirror, a: str, b: str) -> bool:
 
 
 def find_by_trailer(mirror: Mirror, ref: str, key: str, value: str) -> str | None:
-    """The newest commit reachable from `ref` (a commit or a full ref name) that carries exactly this trailer."""
+    """The newest commit reachable from `ref` (a commit or a full ref name) with exactly this trailer."""
     start = ref if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", ref) else check_ref(ref)
     if mirror.read("rev-parse", "--quiet", "--verify", f"{start}^{{commit}}", ok=(0, 1)).code != 0:
         return None
     found = mirror.read(
-        "log", "-z", "--fixed-strings", f"--grep={key}: {value}",
+        "log", "--no-show-signature", "-z", "--fixed-strings", f"--grep={key}: {value}",
         f"--format=%H%n%(trailers:key={key},valueonly,unfold)", start, "--",
     )  # fmt: skip
     for entry in found.items:
@@ -171,19 +172,20 @@ def find_by_trailer(mirror: Mirror, ref: str, key: str, value: str) -> str | Non
     return None
 
 
-# --- pushing -----------------------------------------------------------------------------------------------------------
+# --- pushing --------------------------------------------------------------------------------------
 
 
 def push_branch(mirror: Mirror, sha: str, branch: str, *, earlier: Collection[str] = ()) -> None:
     """Put the commit at the branch of the customer's repository. Already there: nothing happens.
 
-    A branch that exists is replaced only while it stands at a commit that DevTeam put there: one that this mirror pushed,
-    or one of `earlier`, which the caller remembers from another worker.
+    A branch that exists is replaced only while it stands at a commit that DevTeam put there: one that this
+    mirror pushed, or one of `earlier`, which the caller remembers from another worker.
     """
     check_sha(sha)
     check_branch(branch)
     with mirror.session() as session:
-        # Both notes, because a kill can fall between the push and its record: what was about to be pushed is ours as well.
+        # Both notes, because a kill can fall between the push and its record: what was about to be pushed is
+        # ours as well.
         pushed, pushing = f"refs/devteam/pushed/{branch}/done", f"refs/devteam/pushed/{branch}/begun"
         current = remote_head(mirror.repository, branch)
         if current != sha:
@@ -191,7 +193,7 @@ def push_branch(mirror: Mirror, sha: str, branch: str, *, earlier: Collection[st
             if current not in ours:
                 raise GitError(
                     GitErrorKind.PUSH_REJECTED,
-                    f"The branch {branch} in the project's repository holds work that DevTeam did not put there.",
+                    f"The branch {branch} of the project's repository holds work that is not DevTeam's.",
                 )
             if current is not None and current == _resolve(session, pushing):
                 session.git("update-ref", pushed, current)
@@ -201,7 +203,8 @@ def push_branch(mirror: Mirror, sha: str, branch: str, *, earlier: Collection[st
 
 
 def push_base(mirror: Mirror, sha: str, base_branch: str, expected_old: str) -> None:
-    """Move the customer's branch forward from `expected_old` to the commit, or fail because the branch has moved.
+    """Move the customer's branch forward from `expected_old` to the commit, or fail because the branch has
+    moved.
 
     Already there, or already grown beyond the commit: nothing happens.
     """
@@ -231,7 +234,8 @@ def _has_grown_beyond(mirror: Mirror, sha: str, branch: str) -> bool:
 def _push(session: Session, mirror: Mirror, sha: str, branch: str, current: str | None) -> None:
     ref = f"refs/heads/{branch}"
     session.git(
-        "push", "--porcelain", "--no-verify", "--no-recurse-submodules", f"--force-with-lease={ref}:{current or ''}",
+        "push", "--porcelain", "--no-verify", "--no-recurse-submodules",
+        f"--force-with-lease={ref}:{current or ''}",
         "--", mirror.repository, f"{sha}:{ref}",
         timeout=PUSH_TIMEOUT, remote=True,
     )  # fmt: skip

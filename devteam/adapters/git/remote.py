@@ -1,4 +1,6 @@
-"""Looks at a customer's repository without fetching it: is the address sound, is it there, does the branch exist."""
+"""Looks at a customer's repository without fetching it: is the address sound, is it there, does the branch
+exist.
+"""
 
 import os
 import re
@@ -28,7 +30,9 @@ class RemoteHead:
 
 
 def normalise_repository(text: str) -> str:
-    """The address in the one form DevTeam stores and hands to git; refuses what git could take for anything else."""
+    """The address in the one form DevTeam stores and hands to git; refuses what git could take for anything
+    else.
+    """
     address = text.strip()
     if not address:
         raise _unsound("The address of the repository is empty.")
@@ -47,7 +51,7 @@ def normalise_repository(text: str) -> str:
     if re.match(r"[^/\s]*:[^/\s]*@", address):
         raise _secret_inside()
     raise _unsound(
-        "The repository must be an absolute path, an http, https, ssh, git or file address, or user@host:path."
+        "The repository must be an absolute path, a URL (http, https, ssh, git, file) or user@host:path."
     )
 
 
@@ -92,7 +96,9 @@ def _is_token(url: SplitResult) -> bool:
 
 
 def probe(repository: str, base_branch: str | None, timeout: float = 10) -> RemoteHead:
-    """The branch's head, or an error that tells what is wrong with repository or branch; None asks for the default one."""
+    """The branch's head, or an error that tells what is wrong with repository or branch; None asks for the
+    default one.
+    """
     repository = normalise_repository(repository)
     if base_branch is not None:
         check_branch(base_branch)
@@ -123,7 +129,7 @@ def probe(repository: str, base_branch: str | None, timeout: float = 10) -> Remo
 
 
 def remote_head(repository: str, branch: str, timeout: float = 30) -> str | None:
-    """The commit a branch of the customer's repository stands at now, or None when there is no such branch."""
+    """The commit a branch of the customer's repository stands at now, or None without such a branch."""
     ref = f"refs/heads/{check_branch(branch)}"
     result = run_git(["ls-remote", "--", normalise_repository(repository), ref], timeout=timeout, remote=True)
     for line in result.text.splitlines():

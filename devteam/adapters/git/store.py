@@ -1,8 +1,9 @@
 """The bare repository behind a mirror: who may use it now, and that it is in a usable state.
 
-Everything here assumes that the previous user was killed in the middle. One file lock per mirror serialises the engine; the
-git children keep that lock open too, so whoever holds it knows that no git of the engine is still at work.
-The mirror's settings are rewritten before each use, since an executor shares them through its worktree.
+Everything here assumes that the previous user was killed in the middle. One file lock per mirror serialises
+the engine; the git children keep that lock open too, so whoever holds it knows that no git of the engine is
+still at work. The mirror's settings are rewritten before each use, since an executor shares them through its
+worktree.
 """
 
 import fcntl
@@ -21,7 +22,8 @@ from devteam.adapters.git.command import Argument, GitError, GitErrorKind, GitRe
 
 IDENTITY: Final = ("DevTeam", "devteam@localhost")
 EXCLUDED: Final = (
-    "__pycache__/", "*.pyc", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/", "*.egg-info/", "node_modules/", ".coverage",
+    "__pycache__/", "*.pyc", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/", "*.egg-info/", "node_modules/",
+    ".coverage",
 )  # fmt: skip
 LOCK_WAIT: Final = 900.0
 """Seconds to wait for another user of the mirror; a first fetch may take long."""
@@ -44,7 +46,9 @@ _CONFIG: Final = f"""\
 \temail = {IDENTITY[1]}
 """
 # What an executor could leave behind to change how later commands of the engine behave.
-_FOREIGN: Final = ("config.worktree", "info/attributes", "info/grafts", "objects/info/alternates", "shallow")
+_FOREIGN: Final = (
+    "config.worktree", "commondir", "info/attributes", "info/grafts", "objects/info/alternates", "shallow",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -143,11 +147,20 @@ def _settle(path: Path) -> None:
     for folder in ("objects/info", "objects/pack", "refs/heads", "info"):
         (path / folder).mkdir(parents=True, exist_ok=True)
     _ensure(path / "HEAD", "ref: refs/heads/main\n")
-    _ensure(path / "config", _CONFIG)
     _ensure(path / "info" / "exclude", "\n".join(EXCLUDED) + "\n")
+    put_settings_back(path)
+    remove_tree(path / "devteam" / "scratch")
+
+
+def put_settings_back(path: Path) -> None:
+    """Undo what an executor may have written into the mirror's settings: git would run programs that they
+    name.
+    """
+    if not path.is_dir():
+        return
+    _ensure(path / "config", _CONFIG)
     for name in _FOREIGN:
         (path / name).unlink(missing_ok=True)
-    remove_tree(path / "devteam" / "scratch")
 
 
 def _ensure(file: Path, content: str) -> None:
@@ -159,8 +172,7 @@ def _ensure(file: Path, content: str) -> None:
 
 def write_file(file: Path, content: str) -> None:
     """Replace a file in one step: readers and a killed writer see the old content or the new."""
-    fresh = file.with_name(f"{file.name}.new")
-    fresh.unlink(missing_ok=True)
+    fresh = file.with_name(f"{file.name}.{uuid4().hex}.new")
     fresh.write_text(content, encoding="utf-8")
     fresh.replace(file)
 
@@ -180,7 +192,8 @@ def worktree_registrations(path: Path) -> list[tuple[Path, Path]]:
 def _remove_stale_locks(path: Path) -> None:
     """Remove the *.lock files of killed gits.
 
-    No git of the engine runs (we hold the mirror's lock), but an executor may use git in its worktree at this very moment.
+    No git of the engine runs (we hold the mirror's lock), but an executor may use git in its worktree at this
+    very moment.
     """
     locks = {file: file.lstat().st_mtime_ns for file in _lock_files(path)}
     if not locks:
@@ -221,7 +234,9 @@ def _git_at_work(folders: Sequence[Path]) -> bool | None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a file or a whole folder, read-only parts included; nothing there is fine. Never follows a symlink."""
+    """Remove a file or a whole folder, read-only parts included; nothing there is fine. Never follows a
+    symlink.
+    """
     if path.is_symlink() or path.is_file():
         path.unlink(missing_ok=True)
         return

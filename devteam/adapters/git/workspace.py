@@ -1,10 +1,11 @@
-"""DevTeam's mirror of a project's repository, the worktrees that executors work in, and what is saved out of them.
+"""DevTeam's mirror of a project's repository, the worktrees that executors work in, and what is saved out of
+them.
 
-What an executor left behind is read with the mirror's own git directory and an index of our own: its `.git` file, its index,
-its lock files, its branch and its commits do not matter, only the files do. A git repository that an executor made inside
-the worktree is saved as the plain files it consists of (its own history is not), because a bare link to a commit that
-exists nowhere else would lose the work; submodules that the project already has stay submodules.
-Files that the ignore rules name are left out unless the base commit has them.
+What an executor left behind is read with the mirror's own git directory and an index of our own: its `.git`
+file, its index, its lock files, its branch and its commits do not matter, only the files do. A git repository
+that an executor made inside the worktree is saved as the plain files it consists of (its own history is not),
+because a bare link to a commit that exists nowhere else would lose the work; submodules that the project
+already has stay submodules. Files that the ignore rules name are left out unless the base commit has them.
 """
 
 import hashlib
@@ -33,6 +34,7 @@ from devteam.adapters.git.store import (
     Session,
     make_repository,
     open_session,
+    put_settings_back,
     remove_tree,
     worktree_registrations,
     write_file,
@@ -62,7 +64,9 @@ class FileStat(NamedTuple):
 
 @dataclass(frozen=True)
 class Mirror:
-    """A bare copy of a project's repository at `path`. Every method may be killed at any moment and run again."""
+    """A bare copy of a project's repository at `path`. Every method may be killed at any moment and run
+    again.
+    """
 
     path: Path
     repository: str
@@ -72,17 +76,20 @@ class Mirror:
         object.__setattr__(self, "repository", normalise_repository(self.repository))
 
     def session(self) -> AbstractContextManager[Session]:
-        """Exclusive use of the mirror. Not re-entrant: a method that opens one must not be called inside another."""
+        """Exclusive use of the mirror. Not re-entrant: a method that opens one must not be called inside
+        another.
+        """
         return open_session(self.path)
 
     def read(self, *args: str, ok: tuple[int, ...] = (0,)) -> GitResult:
         """A git command that changes nothing and so needs no lock."""
+        put_settings_back(self.path)
         return run_git(args, git_dir=self.path, ok=ok)
 
     # --- the customer's branches ---
 
     def fetch(self, timeout: float = FETCH_TIMEOUT) -> None:
-        """Bring the mirror up to the customer's repository; a damaged mirror is set aside and fetched anew."""
+        """Bring the mirror up to the customer's repository; a damaged one is set aside and fetched anew."""
         with self.session() as session:
             _remove_leftovers(self.path)
             try:
@@ -94,8 +101,8 @@ class Mirror:
 
     def _fetch(self, session: Session, timeout: float) -> None:
         session.git(
-            "fetch", "--quiet", "--prune", "--force", "--no-write-fetch-head", "--no-recurse-submodules", "--",
-            self.repository, "+refs/heads/*:refs/remotes/origin/*",
+            "fetch", "--quiet", "--prune", "--force", "--no-write-fetch-head", "--no-recurse-submodules",
+            "--",             self.repository, "+refs/heads/*:refs/remotes/origin/*",
             timeout=timeout, remote=True,
         )  # fmt: skip
 
@@ -120,7 +127,8 @@ class Mirror:
     def make_worktree(self, path: Path, branch_name: str, start_commit: str) -> None:
         """A worktree at `path` on a new or reset branch, holding exactly the files of that commit.
 
-        Whatever is there already, from a killed run for example, is replaced; the folder itself stays the same one.
+        Whatever is there already, from a killed run for example, is replaced; the folder itself stays the
+        same one.
         """
         check_branch(branch_name)
         check_sha(start_commit)
@@ -130,7 +138,9 @@ class Mirror:
             _remember(session, path, branch_name, start_commit)
 
     def reset_worktree(self, path: Path, commit: str) -> None:
-        """Back to exactly that commit on the worktree's own branch, whatever an executor did to files or `.git`."""
+        """Back to exactly that commit on the worktree's own branch, whatever an executor did to files or
+        `.git`.
+        """
         check_sha(commit)
         path = Path(os.path.abspath(path))
         with self.session() as session:
@@ -140,7 +150,9 @@ class Mirror:
             _place_worktree(session, path, known.branch, commit)
 
     def remove_worktree(self, path: Path) -> None:
-        """Remove folder, registration and local branch; what was saved under other refs stays. Nothing there is fine."""
+        """Remove folder, registration and local branch; what was saved under other refs stays. Nothing there
+        is fine.
+        """
         path = Path(os.path.abspath(path))
         with self.session() as session:
             known = _recall(self.path, path)
@@ -154,7 +166,8 @@ class Mirror:
     # --- saving work ---
 
     def snapshot(self, path: Path, *, base: str, message: str, ref: str, author_date: datetime) -> str | None:
-        """Save the files in `path` as one commit on `base` under `ref`; None when they equal the base's files.
+        """Save the files in `path` as one commit on `base` under `ref`; None when they equal the base's
+        files.
 
         Deterministic: the same files, base, message and date give the same hash.
         """
@@ -164,7 +177,9 @@ class Mirror:
             return _save(session, path, base, message, ref, author_date, ignore_errors=False)
 
     def salvage(self, path: Path, ref: str, message: str, date: datetime) -> str | None:
-        """Like `snapshot`, for work cut short: on the worktree's start commit, leaving out files that cannot be read."""
+        """Like `snapshot`, for work cut short: on the worktree's start commit, leaving out files that cannot
+        be read.
+        """
         check_ref(ref)
         path = Path(os.path.abspath(path))
         with self.session() as session:
@@ -178,6 +193,7 @@ class Mirror:
     def diff(self, base: str, commit: str, limit: int = DIFF_LIMIT) -> Diff:
         """The unified diff between two commits, `limit` bytes at most; binary files are only named."""
         args = ["diff-tree", "-p", *_DIFF_OPTIONS, check_sha(base), check_sha(commit), "--"]
+        put_settings_back(self.path)
         output, truncated = read_git(args, git_dir=self.path, limit=limit)
         return Diff(output.decode("utf-8", errors="replace"), truncated)
 
@@ -205,7 +221,7 @@ def _parse_numstat(output: bytes) -> Iterator[FileStat]:
         yield FileStat(name.decode("utf-8", errors="replace"), *lines)
 
 
-# --- mirror upkeep -----------------------------------------------------------------------------------------------------
+# --- mirror upkeep --------------------------------------------------------------------------------
 
 
 def _remove_leftovers(path: Path) -> None:
@@ -222,13 +238,15 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def _is_whole(session: Session) -> bool:
-    """Whether the mirror's own objects are all there: if so, it is the customer's repository that is damaged."""
+    """Whether the mirror's own objects are all there: if so, the customer's repository is the damaged one."""
     check = ("fsck", "--connectivity-only", "--no-dangling", "--no-progress", "--no-reflogs")
     return session.git(*check, ok=range(256), timeout=FETCH_TIMEOUT).code == 0
 
 
 def _rescue_own_refs(session: Session, broken: Path) -> None:
-    """Take over from a damaged mirror what only DevTeam has; whatever cannot be read stays in the folder set aside."""
+    """Take over from a damaged mirror what only DevTeam has; whatever cannot be read stays in the folder set
+    aside.
+    """
     listing = run_git(["for-each-ref", "--format=%(refname)", "refs/devteam"], git_dir=broken, ok=range(256))
     for ref in listing.text.splitlines():
         with suppress(GitError):
@@ -239,7 +257,7 @@ def _rescue_own_refs(session: Session, broken: Path) -> None:
         write_file(target, record.read_text(encoding="utf-8"))
 
 
-# --- worktree upkeep ---------------------------------------------------------------------------------------------------
+# --- worktree upkeep ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -261,7 +279,9 @@ def _record_file(git_dir: Path, path: Path) -> Path:
 
 
 def _remember(session: Session, path: Path, branch: str, start: str) -> None:
-    """Note what the worktree began as, outside the reach of its `.git` file; the ref keeps the commit from being pruned."""
+    """Note what the worktree began as, outside the reach of its `.git` file; the ref keeps the commit from
+    being pruned.
+    """
     file = _record_file(session.git_dir, path)
     file.parent.mkdir(parents=True, exist_ok=True)
     session.git("update-ref", _start_ref(path), start)
@@ -277,7 +297,9 @@ def _recall(git_dir: Path, path: Path) -> _Worktree | None:
 
 
 def _place_worktree(session: Session, path: Path, branch: str, commit: str) -> None:
-    """Begin from an empty folder and no registration every time: there is nothing then that a killed run could spoil."""
+    """Begin from an empty folder and no registration every time: there is nothing then that a killed run
+    could spoil.
+    """
     session.git("rev-parse", "--quiet", "--verify", f"{commit}^{{commit}}")
     _unregister(session.git_dir, path)
     if path.is_symlink() or path.is_file():
@@ -288,7 +310,8 @@ def _place_worktree(session: Session, path: Path, branch: str, commit: str) -> N
         remove_tree(entry)
     session.git("worktree", "prune", "--expire=now")
     session.git("worktree", "add", "--quiet", "--force", "--detach", path, commit, timeout=FETCH_TIMEOUT)
-    # The branch is set by hand because git refuses one that another worktree, such as a kept one, still holds.
+    # The branch is set by hand because git refuses one that another worktree, such as a kept one, still
+    # holds.
     session.git("update-ref", f"refs/heads/{branch}", commit)
     for admin in _registrations_of(session.git_dir, path):
         run_git(["symbolic-ref", "HEAD", f"refs/heads/{branch}"], git_dir=admin)
@@ -302,7 +325,8 @@ def _unregister(git_dir: Path, path: Path) -> None:
 def _registrations_of(git_dir: Path, path: Path) -> list[Path]:
     dot_git = os.path.realpath(path / ".git")
     places = {os.fspath(path / ".git"), os.path.join(os.path.realpath(path.parent), path.name, ".git")}
-    # A `.git` that is itself a link elsewhere must not hide the registration, hence the comparison by name first.
+    # A `.git` that is itself a link elsewhere must not hide the registration, hence the comparison by name
+    # first.
     return [
         admin
         for admin, gitdir in worktree_registrations(git_dir)
@@ -310,7 +334,7 @@ def _registrations_of(git_dir: Path, path: Path) -> list[Path]:
     ]
 
 
-# --- saving ------------------------------------------------------------------------------------------------------------
+# --- saving ---------------------------------------------------------------------------------------
 
 
 def _save(
@@ -353,7 +377,8 @@ def _add_files(session: Session, path: Path, index: Path, chosen: bytes, *, igno
     try:
         session.git(*args, work_tree=path, index_file=index, stdin=chosen, ok=(0, 1))
     except GitError:
-        # Attributes that the executor wrote can make git give up altogether; then the bytes are saved as they are.
+        # Attributes that the executor wrote can make git give up altogether; then the bytes are saved as they
+        # are.
         remove_tree(index.with_name(f"{index.name}.lock"))
         attributes = session.git_dir / "info" / "attributes"
         write_file(attributes, "* !working-tree-encoding !filter !text !eol !ident\n")
@@ -364,7 +389,9 @@ def _add_files(session: Session, path: Path, index: Path, chosen: bytes, *, igno
 
 
 def _nested_repositories(session: Session, path: Path, index: Path) -> Iterator[bytes]:
-    """The repositories below `path` that are neither ignored nor submodules; git lists them with a slash at the end."""
+    """The repositories below `path` that are neither ignored nor submodules; git lists them with a slash at
+    the end.
+    """
     listing = session.git(
         "ls-files", "--others", "--exclude-standard", "-z", work_tree=path, index_file=index
     )
