@@ -1,0 +1,28 @@
+import { type AnyRouter, RouterProvider } from '@tanstack/react-router'
+import { Provider } from 'react-redux'
+import { Toaster } from 'sonner'
+import { LiveProvider } from '@/shared/live/LiveContext'
+import type { RealtimeClient } from '@/shared/live/realtimeClient'
+import { TipProvider } from '@/shared/ui'
+import type { AppStore } from './store'
+import { useTheme } from './theme'
+
+interface Props {
+  store: AppStore
+  client: RealtimeClient
+  router: AnyRouter
+}
+
+export function App({ store, client, router }: Props) {
+  const { theme } = useTheme()
+  return (
+    <Provider store={store}>
+      <LiveProvider value={client}>
+        <TipProvider skipDelayDuration={300}>
+          <RouterProvider router={router} />
+          <Toaster theme={theme} position="bottom-right" closeButton />
+        </TipProvider>
+      </LiveProvider>
+    </Provider>
+  )
+}

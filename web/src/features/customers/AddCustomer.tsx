@@ -1,0 +1,86 @@
+import { useNavigate } from '@tanstack/react-router'
+import { Plus } from 'lucide-react'
+import { useState } from 'react'
+import type { PriorityClass } from '@/shared/api'
+import { useWhyNot } from '@/shared/lib/permissions'
+import { useForm } from '@/shared/lib/useForm'
+import { PRIORITY_NAME, PRIORITY_WEIGHT } from '@/shared/lib/words'
+import { Button, Dialog, DialogFoot, Field, ProblemNotice } from '@/shared/ui'
+import { useAddCustomerMutation } from './customersApi'
+
+const CLASSES = Object.keys(PRIORITY_NAME) as PriorityClass[]
+
+export function PriorityOptions() {
+  return CLASSES.map((each) => (
+    <option key={each} value={each}>
+      {PRIORITY_NAME[each]} (weight {PRIORITY_WEIGHT[each]})
+    </option>
+  ))
+}
+
+export function AddCustomer() {
+  const [open, setOpen] = useState(false)
+  const [add] = useAddCustomerMutation()
+  const navigate = useNavigate()
+  const form = useForm({
+    initial: { name: '', priorityClass: 'standard_customer' as PriorityClass },
+    check: ({ name }): Record<string, string> => (name.trim() ? {} : { name: 'A customer needs a name.' }),
+    send: async (customer, key) => {
+      const added = await add({ key, customer: { ...customer, name: customer.name.trim() } }).unwrap()
+      if (added.id) void navigate({ to: '/customers/$id', params: { id: added.id } })
+    },
+    done: ({ name }) => `${name} added`,
+    onDone: () => setOpen(false),
+  })
+  return (
+    <>
+      <Button
+        icon={<Plus aria-hidden />}
+        disabledBecause={useWhyNot('create_customer')}
+        onClick={() => setOpen(true)}
+      >
+        Add customer
+      </Button>
+      <Dialog open={open} onOpenChange={setOpen} title="Add a customer">
+        <form
+          noValidate
+          onSubmit={(event) => {
+            event.preventDefault()
+            void form.submit()
+          }}
+        >
+          <Field label="Name" error={form.errors.name}>
+            {(control) => (
+              <input
+                {...control}
+                value={form.values.name}
+                onChange={(event) => form.set('name', event.target.value)}
+              />
+            )}
+          </Field>
+          <Field
+            label="Priority class"
+            hint="Decides how often the customer's turn comes when slots are scarce."
+            error={form.errors.priorityClass}
+          >
+            {(control) => (
+              <select
+                {...control}
+                value={form.values.priorityClass}
+                onChange={(event) => form.set('priorityClass', event.target.value as PriorityClass)}
+              >
+                <PriorityOptions />
+              </select>
+            )}
+          </Field>
+          <ProblemNotice problem={form.problem} />
+          <DialogFoot>
+            <Button look="primary" type="submit" pending={form.sending}>
+              Add
+            </Button>
+          </DialogFoot>
+        </form>
+      </Dialog>
+    </>
+  )
+}

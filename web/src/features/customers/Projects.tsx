@@ -1,0 +1,197 @@
+import { FolderGit2, Plus } from 'lucide-react'
+import { useState } from 'react'
+import { useSelector } from 'react-redux'
+import styled from 'styled-components'
+import type { DeliveryMode, Gate, ProjectView } from '@/shared/api'
+import { duration, plural } from '@/shared/lib/format'
+import { useWhyNot } from '@/shared/lib/permissions'
+import { useForm } from '@/shared/lib/useForm'
+import { STAGE_NAME } from '@/shared/lib/words'
+import { type LiveRoot, selectProjects } from '@/shared/state/selectors'
+import {
+  Button,
+  Dialog,
+  DialogFoot,
+  Empty,
+  Field,
+  FieldRow,
+  Mono,
+  Muted,
+  ProblemNotice,
+  t,
+} from '@/shared/ui'
+import { useAddProjectMutation } from './customersApi'
+
+const DELIVERY_NAME: Record<DeliveryMode, string> = {
+  branch: 'Push a branch',
+  fast_forward: 'Fast-forward the base branch',
+  merge_commit: 'Merge commit on the base branch',
+}
+
+const List = styled.ul`
+  li { display: grid; gap: 2px; padding: 10px ${t.space.l}; }
+  li + li { border-top: 1px solid ${t.color.line}; }
+  strong { display: flex; align-items: center; gap: 6px; }
+  svg { width: 15px; height: 15px; color: ${t.color.muted}; }
+`
+
+export function ProjectList({ customerId }: { customerId: string }) {
+  const projects = useSelector((state: LiveRoot) => selectProjects(state, customerId))
+  if (projects.length === 0)
+    return <Empty title="No project yet">A task needs a repository to work in.</Empty>
+  return (
+    <List>
+      {projects.map((project) => (
+        <li key={project.id}>
+          <strong>
+            <FolderGit2 aria-hidden />
+            {project.name}
+          </strong>
+          <Mono>{project.repository}</Mono>
+          <Muted>
+            {project.baseBranch} · {DELIVERY_NAME[project.deliveryMode]} · {gateText(project)}
+          </Muted>
+        </li>
+      ))}
+    </List>
+  )
+}
+
+function gateText({ gates }: ProjectView): string {
+  if (gates.length === 0) return 'no gates'
+  const names = gates.map(
+    (gate) => `${gate.name} (${STAGE_NAME[gate.stage].toLowerCase()}, ${duration(gate.timeoutSeconds)})`,
+  )
+  return `${plural(gates.length, 'gate')}: ${names.join(', ')}`
+}
+
+const INITIAL = {
+  name: '',
+  repository: '',
+  baseBranch: '',
+  deliveryMode: 'branch' as DeliveryMode,
+  gateName: 'tests',
+  gateScript: '',
+}
+
+type Values = typeof INITIAL
+
+function gatesOf({ gateName, gateScript }: Values): Gate[] {
+  if (!gateScript.trim()) return []
+  const name = gateName.trim() || 'tests'
+  return [{ name, stage: 'post_task', script: gateScript, required: true, timeoutSeconds: 600 }]
+}
+
+function check({ name, repository }: Values): Record<string, string> {
+  return {
+    ...(name.trim() ? {} : { name: 'A project needs a name.' }),
+    ...(repository.trim() ? {} : { repository: 'Give the path or the address of a git repository.' }),
+  }
+}
+
+export function AddProject({ customerId }: { customerId: string }) {
+  const [open, setOpen] = useState(false)
+  const [add] = useAddProjectMutation()
+  const form = useForm({
+    initial: INITIAL,
+    check,
+    send: (values, key) => {
+      const gates = gatesOf(values)
+      const baseBranch = values.baseBranch.trim()
+      return add({
+        key,
+        customerId,
+        project: {
+          name: values.name.trim(),
+          repository: values.repository.trim(),
+          deliveryMode: values.deliveryMode,
+          ...(baseBranch ? { baseBranch } : {}),
+          ...(gates.length > 0 ? { gates } : {}),
+        },
+      }).unwrap()
+    },
+    done: ({ name }) => `Project ${name} added`,
+    onDone: () => setOpen(false),
+  })
+  const text = (field: 'name' | 'repository' | 'baseBranch' | 'gateName', mono = false) => ({
+    value: form.values[field],
+    'data-mono': mono || undefined,
+    onChange: (event: { target: { value: string } }) => form.set(field, event.target.value),
+  })
+  return (
+    <>
+      <Button
+        size="s"
+        icon={<Plus aria-hidden />}
+        disabledBecause={useWhyNot('command')}
+        onClick={() => setOpen(true)}
+      >
+        Add project
+      </Button>
+      <Dialog open={open} onOpenChange={setOpen} title="Add a project">
+        <form
+          noValidate
+          onSubmit={(event) => {
+            event.preventDefault()
+            void form.submit()
+          }}
+        >
+          <Field label="Name" error={form.errors.name}>
+            {(control) => <input {...control} {...text('name')} />}
+          </Field>
+          <Field
+            label="Repository"
+            hint="A path on the engine's machine or a git address."
+            error={form.errors.repository}
+          >
+            {(control) => <input {...control} {...text('repository', true)} />}
+          </Field>
+          <FieldRow>
+            <Field label="Base branch" hint="Empty: the repository's own." error={form.errors.baseBranch}>
+              {(control) => <input {...control} {...text('baseBranch', true)} />}
+            </Field>
+            <Field label="Delivery" error={form.errors.deliveryMode}>
+              {(control) => (
+                <select
+                  {...control}
+                  value={form.values.deliveryMode}
+                  onChange={(event) => form.set('deliveryMode', event.target.value as DeliveryMode)}
+                >
+                  {Object.entries(DELIVERY_NAME).map(([mode, name]) => (
+                    <option key={mode} value={mode}>
+                      {name}
+                    </option>
+                  ))}
+                </select>
+              )}
+            </Field>
+          </FieldRow>
+          <Field label="Gate name" error={form.errors['gates.0.name']}>
+            {(control) => <input {...control} {...text('gateName')} />}
+          </Field>
+          <Field
+            label="Gate script"
+            hint="Runs after each task, for example python -m pytest -q. Empty: no gate."
+            error={form.errors.gates ?? form.errors['gates.0.script']}
+          >
+            {(control) => (
+              <textarea
+                {...control}
+                data-mono
+                rows={2}
+                value={form.values.gateScript}
+                onChange={(event) => form.set('gateScript', event.target.value)}
+              />
+            )}
+          </Field>
+          <ProblemNotice problem={form.problem} />
+          <DialogFoot>
+            <Button look="primary" type="submit" pending={form.sending}>
+              Add
+            </Button>
+          </DialogFoot>
+        </form>
+      </Dialog>
+    </>
+  )
+}

@@ -1,0 +1,2 @@
+export { EmergencyBanner, EmergencyStop } from './EmergencyStop'
+export { ExecutionControls } from './ExecutionControls'

@@ -1,0 +1,2 @@
+export { EngineUnreachable, NotSignedIn, SignIn } from './SignIn'
+export { useSignOutMutation } from './sessionApi'

@@ -1,0 +1,20 @@
+import { StrictMode } from 'react'
+import { createRoot } from 'react-dom/client'
+import { App } from '@/app/App'
+import { router } from '@/app/router'
+import { createLiveClient, createStore } from '@/app/store'
+import { browserHost } from '@/shared/live/browserHost'
+import '@/shared/ui/theme.css'
+
+const store = createStore()
+const client = createLiveClient(store, browserHost)
+document.addEventListener('visibilitychange', () => client.visibilityChanged())
+window.addEventListener('online', () => client.hurry())
+
+const container = document.getElementById('root')
+if (!container) throw new Error('index.html has no #root')
+createRoot(container).render(
+  <StrictMode>
+    <App store={store} client={client} router={router} />
+  </StrictMode>,
+)

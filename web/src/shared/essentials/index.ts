@@ -1,0 +1,9 @@
+export {
+  CurrentTaskEssential,
+  HealthEssential,
+  ProgressEssential,
+  RemainingEssential,
+  Since,
+  StatusEssential,
+} from './Essentials'
+export { countText, healthText, idleText, remainingText } from './essentials'

@@ -1,0 +1,36 @@
+/** The names of the theme's variables. Styles interpolate only these; what changes at run time is an attribute. */
+const v = (name: string) => `var(--dt-${name})`
+
+export const t = {
+  color: {
+    bg: v('bg'),
+    surface: v('surface'),
+    sunken: v('sunken'),
+    fg: v('fg'),
+    muted: v('muted'),
+    line: v('line'),
+    lineStrong: v('line-strong'),
+    accent: v('accent'),
+    accentSoft: v('accent-soft'),
+    onAccent: v('on-accent'),
+    active: v('active'),
+    paused: v('paused'),
+    error: v('error'),
+    completed: v('completed'),
+    needsYou: v('needs-you'),
+    activeSoft: v('active-soft'),
+    pausedSoft: v('paused-soft'),
+    errorSoft: v('error-soft'),
+    completedSoft: v('completed-soft'),
+    needsYouSoft: v('needs-you-soft'),
+    logBg: v('log-bg'),
+  },
+  shadow: v('shadow'),
+  shadowHigh: v('shadow-high'),
+  mono: v('mono'),
+  space: { xs: '4px', s: '8px', m: '12px', l: '16px', xl: '24px', xxl: '32px' },
+  radius: { s: '4px', m: '6px', l: '10px' },
+  text: { s: '12px', m: '13px', base: '14px', l: '16px', xl: '20px' },
+  narrow: '@media (max-width: 640px)',
+  touch: '@media (pointer: coarse)',
+} as const
