@@ -58,6 +58,7 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "worker_lost": lambda d: "Worker lost",
     "worker_left": lambda d: "Worker left",
     "user_created": lambda d: f"User {d['name']} created as {d['role']}",
+    "user_disabled": lambda d: f"User {d['name']} disabled",
     "login_link_created": lambda d: f"Sign-in link made for {d['name']}",
 }
 

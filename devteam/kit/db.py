@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import psycopg
@@ -9,6 +10,9 @@ from sqlalchemy import Connection, Engine, Row, TextClause, create_engine, make_
 from sqlalchemy.exc import OperationalError
 
 __all__ = ["Connection", "Database", "Engine", "OperationalError", "Row", "psycopg_conninfo", "sql"]
+
+
+_joined: ContextVar[Connection | None] = ContextVar("joined", default=None)
 
 
 def sql(statement: str) -> TextClause:
@@ -36,9 +40,31 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """One transaction: commits at the end of the block, rolls back when it raises."""
+        """One transaction: commits at the end of the block, rolls back when it raises.
+
+        Inside `all_or_nothing` it is a savepoint of that transaction.
+        """
+        outer = _joined.get()
+        if outer is not None and outer.engine is self.engine:
+            with outer.begin_nested():
+                yield outer
+            return
         with self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[Connection]:
+        """One transaction that every `transaction()` opened inside the block joins.
+
+        Use cases open their own transactions; this is how a caller makes several of them, or one of them and a
+        record of its own, commit together. Whoever locks several customers inside must do so in order of their ids.
+        """
+        with self.engine.begin() as connection:
+            token = _joined.set(connection)
+            try:
+                yield connection
+            finally:
+                _joined.reset(token)
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
