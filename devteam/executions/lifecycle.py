@@ -234,6 +234,17 @@ class Lifecycle:
                 {"id": attempt_id, "offset": offset, "text": text, "now": self._clock()},
             )
 
+    def store_diff(self, attempt_id: UUID, diff: str, *, truncated: bool) -> None:
+        """Keep what the attempt changed, so that it is shown without the worker's disk; the last one wins."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                sql(
+                    """INSERT INTO attempt_diffs (attempt_id, diff, truncated) VALUES (:id, :diff, :truncated)
+                       ON CONFLICT (attempt_id) DO UPDATE SET diff = excluded.diff, truncated = excluded.truncated"""
+                ),
+                {"id": attempt_id, "diff": diff.replace("\0", "\ufffd"), "truncated": truncated},
+            )
+
     def output_length(self, attempt_id: UUID) -> int:
         """Characters of output stored so far."""
         with self._database.transaction() as connection:
@@ -346,34 +357,52 @@ def reassign(
     A frozen attempt stays frozen: its processes are gone with the worker, and the next run waits for the resume.
     """
     with joined_change(connection, customer_id, ENGINE, now) as change:
-        row = _lapsed(connection, attempt_id, now)
+        row = _lapsed(connection, attempt_id)
         if row is None:
             return False
         if row.outcome is None and row.stop_requested is not None:
             finish_attempt(change, row, stop_ending(Stop(row.stop_requested), {}))
             return False
-        _set(
-            change,
-            attempt_id,
-            {
-                "run": row.run + 1,
-                "worker_id": worker_id,
-                "lease_expires_at": now + timedelta(seconds=lease),
-            },
-            own=True,
+        connection.execute(
+            sql(
+                """UPDATE attempts SET run = run + 1, worker_id = :worker_id, version = version + 1,
+                       lease_expires_at = now() + make_interval(secs => :lease) WHERE id = :id"""
+            ),
+            {"id": attempt_id, "worker_id": worker_id, "lease": lease},
         )
         change.record("attempt_lost", "attempt", attempt_id, title=row.title)
         change.show(attempt_view(connection, attempt_id))
         return True
 
 
-def _lapsed(connection: Connection, attempt_id: UUID, now: datetime) -> Row[Any] | None:
+def rerun(connection: Connection, ref: RunRef, *, lease: float, now: datetime) -> bool:
+    """Begin the next run on the same worker, because the workflow of this one ended without an answer."""
+    with joined_change(connection, ref.customer_id, ENGINE, now) as change:
+        row = connection.execute(
+            sql(
+                """UPDATE attempts a SET run = run + 1, version = a.version + 1,
+                       lease_expires_at = now() + make_interval(secs => :lease)
+                   FROM tasks t WHERE a.id = :id AND a.run = :run AND a.outcome IS NULL AND t.id = a.task_id
+                   RETURNING t.title"""
+            ),
+            {"id": ref.attempt_id, "run": ref.run, "lease": lease},
+        ).first()
+        if row is None:
+            return False
+        change.record("attempt_lost", "attempt", ref.attempt_id, title=row.title)
+        change.show(attempt_view(connection, ref.attempt_id))
+        return True
+
+
+def _lapsed(connection: Connection, attempt_id: UUID) -> Row[Any] | None:
     return connection.execute(
         sql(
             """SELECT a.*, t.title FROM attempts a JOIN tasks t ON t.id = a.task_id
-               WHERE a.id = :id AND a.outcome IS NULL AND a.lease_expires_at < :now"""
+               LEFT JOIN workers w ON w.id = a.worker_id
+               WHERE a.id = :id AND a.outcome IS NULL
+                 AND (a.lease_expires_at IS NULL OR a.lease_expires_at < now() OR w.state = 'dead')"""
         ),
-        {"id": attempt_id, "now": now},
+        {"id": attempt_id},
     ).first()
 
 
@@ -407,7 +436,7 @@ def _insert_attempt(
                    INSERT INTO attempts (id, customer_id, execution_id, task_id, project_id, number, worker_id,
                        lease_expires_at, executor, phase, phase_started_at, started_at)
                    VALUES (:id, :customer_id, :execution_id, :task_id, :project_id, :number, :worker_id,
-                       :lease, :executor, 'planning', :now, :now) RETURNING id)
+                       now() + make_interval(secs => :lease), :executor, 'planning', :now, :now) RETURNING id)
                INSERT INTO attempt_phases (attempt_id, ordinal, phase, round, run, started_at)
                SELECT id, 1, 'planning', 1, 1, :now FROM attempt"""
         ),
@@ -419,7 +448,7 @@ def _insert_attempt(
             "project_id": task.project_id,
             "number": task.attempts + 1,
             "worker_id": worker_id,
-            "lease": change.now + timedelta(seconds=lease),
+            "lease": lease,
             "executor": executor,
             "now": change.now,
         },

@@ -5,7 +5,15 @@ from typing import Any
 from uuid import UUID
 
 from devteam.customers.schemas import CustomerCard
-from devteam.executions.schemas import AttemptView, CustomerSnapshot, ExecutionView, OutputPage, SystemTotals
+from devteam.executions.schemas import (
+    AttemptView,
+    CustomerSnapshot,
+    DiffView,
+    ExecutionView,
+    FileStat,
+    OutputPage,
+    SystemTotals,
+)
 from devteam.kit.db import Connection, Row, sql
 from devteam.kit.errors import NotFound
 from devteam.projects.service import projects_of
@@ -111,6 +119,24 @@ def output_page(connection: Connection, attempt_id: UUID, *, offset: int, limit:
         next_offset=at,
         text="".join(parts),
         complete=outcome is not None and reached_end and len(rows) < 1000,
+    )
+
+
+def attempt_diff(connection: Connection, attempt_id: UUID) -> DiffView:
+    """What an attempt changed; empty while nothing was saved."""
+    row = connection.execute(
+        sql(
+            """SELECT a.diff_stat, d.diff, d.truncated FROM attempts a
+               LEFT JOIN attempt_diffs d ON d.attempt_id = a.id WHERE a.id = :id"""
+        ),
+        {"id": attempt_id},
+    ).first()
+    if row is None:
+        raise NotFound("There is no such attempt.")
+    return DiffView(
+        diff=row.diff or "",
+        truncated=bool(row.truncated),
+        files=[FileStat(path=path, added=added, deleted=deleted) for path, added, deleted in row.diff_stat or []],
     )
 
 

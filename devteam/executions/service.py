@@ -215,7 +215,7 @@ class ExecutionService:
         newest = f"""
             SELECT DISTINCT e.id, e.customer_id FROM executions e
             LEFT JOIN attempts a ON a.execution_id = e.id AND a.outcome IS NULL
-            WHERE ({condition})
+            WHERE ({condition}) ORDER BY e.customer_id
         """
         with self._database.transaction() as connection:
             found = connection.execute(sql(newest)).all()

@@ -218,6 +218,12 @@ CREATE TABLE attempt_output (
     PRIMARY KEY (attempt_id, "offset")
 );
 
+CREATE TABLE attempt_diffs (
+    attempt_id uuid PRIMARY KEY REFERENCES attempts,
+    diff text NOT NULL,
+    truncated boolean NOT NULL
+);
+
 CREATE TABLE stream_heads (
     stream uuid PRIMARY KEY,
     version bigint NOT NULL DEFAULT 0

@@ -1,0 +1,1 @@
+"""Executors: what does the work of a task."""

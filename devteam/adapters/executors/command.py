@@ -1,0 +1,115 @@
+"""The `command` executor and the gate runner: commands in a workspace, under control, with nothing inherited."""
+
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+from devteam.adapters.processes import CommandSpec, RunningCommand, scrubbed_environment
+from devteam.executions.ports import CommandEnd, GateRun, Held, Job, TestReport
+from devteam.projects.schemas import Command
+
+TAIL_CHARACTERS = 8_000
+_REPORT_LIMIT = 64 * 1024 * 1024
+
+
+class CommandExecutor:
+    """Runs the task's own command."""
+
+    def run(self, job: Job, workspace: Path, held: Held, on_output: Callable[[str], None]) -> CommandEnd:
+        """The task must have a command; planning made sure of it."""
+        assert job.command is not None
+        return _run(job.command, job.command.time_limit_seconds, job, workspace, held, on_output, {})
+
+
+class CommandGateRunner:
+    """Runs gates and criteria of type command.
+
+    A gate may write a JUnit report to the file that `DEVTEAM_GATE_REPORT` names; pytest does it by itself,
+    told through `PYTEST_ADDOPTS`.
+    """
+
+    def run(
+        self, command: Command, timeout: float, job: Job, folder: Path, held: Held, on_output: Callable[[str], None]
+    ) -> GateRun:
+        """Run the command; the report and the end of its output are evidence."""
+        report = folder.parent / f"{folder.name}.report.xml"
+        report.unlink(missing_ok=True)
+        tail = _Tail(on_output)
+        extra = {"DEVTEAM_GATE_REPORT": str(report), "PYTEST_ADDOPTS": f"--junitxml={report}"}
+        end = _run(command, timeout, job, folder, held, tail.add, extra)
+        return GateRun(end, read_report(report), tail.text())
+
+
+def _run(
+    command: Command,
+    time_limit: float,
+    job: Job,
+    folder: Path,
+    held: Held,
+    on_output: Callable[[str], None],
+    extra: dict[str, str],
+) -> CommandEnd:
+    spec = CommandSpec(
+        cwd=folder,
+        env=scrubbed_environment(home=folder.parent / "home", extra=extra),
+        time_limit=time_limit,
+        marker=job.marker,
+        argv=None if command.argv is None else tuple(command.argv),
+        script=command.script,
+    )
+    held.checkpoint()
+    running = RunningCommand.start(spec)
+    with held.controls(running):
+        result = running.wait(on_output)
+    return CommandEnd(
+        exit_code=result.exit_code,
+        signal=result.signal,
+        timed_out=result.timed_out,
+        seconds=result.seconds,
+        isolation=result.isolation,
+        leftovers=result.leftovers,
+        error=result.error,
+    )
+
+
+class _Tail:
+    """Passes output on and keeps its end."""
+
+    def __init__(self, on_output: Callable[[str], None]) -> None:
+        self._on_output = on_output
+        self._parts: deque[str] = deque()
+        self._length = 0
+
+    def add(self, text: str) -> None:
+        self._on_output(text)
+        self._parts.append(text)
+        self._length += len(text)
+        while self._length - len(self._parts[0]) >= TAIL_CHARACTERS:
+            self._length -= len(self._parts.popleft())
+
+    def text(self) -> str:
+        return "".join(self._parts)[-TAIL_CHARACTERS:]
+
+
+def read_report(path: Path) -> TestReport | None:
+    """The tests of a JUnit XML report by result; None when there is no readable report with tests."""
+    try:
+        if path.stat().st_size > _REPORT_LIMIT:
+            return None
+        root = ElementTree.parse(path).getroot()  # noqa: S314 - expat itself bounds entity expansion
+    except (OSError, ElementTree.ParseError):
+        return None
+    passed, failed, skipped = set(), set(), 0
+    for case in root.iter("testcase"):
+        name = "::".join(part for part in (case.get("classname"), case.get("name")) if part)
+        kinds = {child.tag for child in case}
+        if kinds & {"failure", "error"}:
+            failed.add(name)
+        elif "skipped" in kinds:
+            skipped += 1
+        else:
+            passed.add(name)
+    if not passed and not failed and not skipped:
+        return None
+    return TestReport(frozenset(passed - failed), frozenset(failed), skipped)

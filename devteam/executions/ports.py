@@ -1,0 +1,239 @@
+"""What an attempt needs from the outside: a workspace, an executor, gates, a place to deliver to."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import UUID
+
+from devteam.executions.lifecycle import RunRef
+from devteam.executions.model import Phase
+from devteam.projects.schemas import Command, DeliveryMode, Gate, GateStage
+from devteam.tasks.schemas import Criterion, TaskCommand
+
+
+@dataclass(frozen=True)
+class Job:
+    """An attempt as its phases see it, read afresh from the database at the begin of each."""
+
+    ref: RunRef
+    phase: Phase
+    round: int
+    frozen: bool
+    number: int
+    task_id: UUID
+    title: str
+    description: str
+    command: TaskCommand | None
+    criteria: Sequence[Criterion]
+    project_id: UUID
+    repository: str
+    base_branch: str
+    delivery_mode: DeliveryMode
+    gates: Sequence[Gate]
+    monitoring_window: float
+    executor: str
+    started_at: datetime
+    branch: str | None
+    base_commit: str | None
+    work_commit: str | None
+    commit: str | None
+    merged_commit: str | None
+    monitor_until: datetime | None
+
+    @property
+    def marker(self) -> str:
+        """What every process of this run carries in its environment."""
+        return f"{self.ref.attempt_id}:{self.ref.run}"
+
+    def gates_of(self, stage: GateStage) -> list[Gate]:
+        """The project's gates of one stage, in order."""
+        return [gate for gate in self.gates if gate.stage is stage]
+
+
+class Controllable(Protocol):
+    """Processes that can be frozen, thawed and ended from another thread."""
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def terminate(self) -> None: ...
+
+
+class Held(Protocol):
+    """The control over a run: whoever starts processes for it puts them under it."""
+
+    def controls(self, process: Controllable) -> AbstractContextManager[None]:
+        """While the block lasts, pause, resume and stop reach the process."""
+        ...
+
+    def checkpoint(self) -> None:
+        """Wait here while the run is paused. Raises Stopped when it must end."""
+        ...
+
+
+@dataclass(frozen=True)
+class CommandEnd:
+    """How a command ended. `error` says why it could not start; `seconds` leaves out frozen time."""
+
+    exit_code: int | None
+    signal: int | None
+    timed_out: bool
+    seconds: float
+    isolation: str
+    leftovers: int = 0
+    error: str | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Exit code 0."""
+        return self.exit_code == 0 and not self.timed_out and self.error is None
+
+    def describe(self) -> str:
+        """One sentence on the end."""
+        if self.error is not None:
+            return self.error
+        if self.timed_out:
+            return f"It was ended at its time limit, after {self.seconds:.0f} s."
+        if self.signal is not None:
+            return f"It was ended by signal {self.signal}."
+        return f"It ended with exit code {self.exit_code}."
+
+
+class Executor(Protocol):
+    """Does the work of a task in its workspace."""
+
+    def run(self, job: Job, workspace: Path, held: Held, on_output: Callable[[str], None]) -> CommandEnd: ...
+
+
+@dataclass(frozen=True)
+class TestReport:
+    """Names of tests by result, from a JUnit report."""
+
+    __test__ = False
+
+    passed: frozenset[str]
+    failed: frozenset[str]
+    skipped: int
+
+
+@dataclass(frozen=True)
+class GateRun:
+    """What running a gate's command showed."""
+
+    end: CommandEnd
+    report: TestReport | None
+    output_tail: str
+
+
+class GateRunner(Protocol):
+    """Runs a gate's command in a folder."""
+
+    def run(
+        self, command: Command, timeout: float, job: Job, folder: Path, held: Held, on_output: Callable[[str], None]
+    ) -> GateRun: ...
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A workspace that is ready: a worktree on its own branch at the base commit."""
+
+    path: Path
+    base_commit: str
+    branch: str
+
+
+class Workspaces(Protocol):
+    """Isolated workspaces on the project's mirror. Every method may be run again after a kill."""
+
+    def prepare(self, job: Job) -> Prepared:
+        """Fetch the project's repository and make the worktree at the newest base commit."""
+        ...
+
+    def reset(self, job: Job, commit: str) -> Path:
+        """The worktree with exactly the commit's files, made anew when it is gone."""
+        ...
+
+    def save(self, job: Job) -> str:
+        """Put the worktree's state into git; the commit, or the base commit when nothing changed."""
+        ...
+
+    def salvage(self, job: Job) -> str | None:
+        """Put an interrupted worktree's partial state onto a salvage ref; None when it holds nothing new."""
+        ...
+
+    def checkout(self, job: Job, commit: str) -> AbstractContextManager[Path]:
+        """A second, short-lived worktree with the commit's files."""
+        ...
+
+    def changes(self, job: Job, base: str, commit: str) -> list[tuple[str, int | None, int | None]]:
+        """Per file the lines added and deleted; None for binary files."""
+        ...
+
+    def diff(self, job: Job, base: str, commit: str) -> tuple[str, bool]:
+        """The unified diff, and whether it was cut."""
+        ...
+
+    def discard(self, job: Job) -> None:
+        """Remove the workspace; the refs in the mirror stay."""
+        ...
+
+    def path(self, attempt_id: UUID) -> Path:
+        """Where the attempt's worktree is or would be."""
+        ...
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """The delivery is in the project's repository: `branch` there holds `commit`."""
+
+    commit: str
+    branch: str
+    merged_commit: str | None
+
+
+@dataclass(frozen=True)
+class BaseMoved:
+    """The base went on; the work was replayed on its new head and must be verified again."""
+
+    base_commit: str
+    work_commit: str
+
+
+@dataclass(frozen=True)
+class DeliveryConflict:
+    """The work cannot be replayed on the new base by itself."""
+
+    base_commit: str
+    paths: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Reverted:
+    """The delivery was taken back on the base by this commit."""
+
+    commit: str
+
+
+class Deliveries(Protocol):
+    """Hands work over to the project's repository; every method finds out what an earlier run already did."""
+
+    def deliver(
+        self, job: Job, message: str, before_push: Callable[[], None]
+    ) -> Delivered | BaseMoved | DeliveryConflict: ...
+
+    def base_head(self, job: Job) -> str:
+        """The base branch's newest commit."""
+        ...
+
+    def contains(self, job: Job, commit: str) -> bool:
+        """Whether the base branch holds the commit."""
+        ...
+
+    def revert(self, job: Job, reason: str, before_push: Callable[[], None]) -> Reverted | DeliveryConflict: ...
+
+
+JobLoader = Callable[[UUID, int], Job]
+OutputSink = Callable[[str], None]
+JsonObject = dict[str, Any]

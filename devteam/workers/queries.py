@@ -1,0 +1,19 @@
+"""Reads over workers."""
+
+from devteam.kit.db import Connection, sql
+from devteam.workers.schemas import WorkerView
+
+_SHOW_DEAD_FOR = "1 hour"
+
+
+def worker_views(connection: Connection) -> list[WorkerView]:
+    """Workers that live or died lately, oldest first."""
+    rows = connection.execute(
+        sql(
+            f"""SELECT w.*, (SELECT count(*) FROM attempts a
+                             WHERE a.worker_id = w.id AND a.outcome IS NULL AND NOT a.frozen) AS slots_used
+                FROM workers w
+                WHERE w.state <> 'dead' OR w.heartbeat_at > now() - interval '{_SHOW_DEAD_FOR}' ORDER BY w.id"""
+        )
+    )
+    return [WorkerView.from_row(row) for row in rows]

@@ -1,0 +1,1 @@
+"""Where features meet: attempts run, deliveries are watched, work is dispatched, lost work is found."""

@@ -1,0 +1,179 @@
+"""What only one worker does at a time: dispatch, find lost work, compute metrics, tidy up."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+from devteam.access.model import ENGINE
+from devteam.customers.change import customer_change
+from devteam.customers.metrics import HEALTH_INTERVAL, refresh_metrics
+from devteam.durable.engine import purge
+from devteam.events.repository import purge_live_changes
+from devteam.executions.lifecycle import reassign
+from devteam.kit.clock import Clock
+from devteam.kit.db import Connection, Database, sql
+from devteam.kit.log import get_logger
+from devteam.workers import repository as workers
+from devteam.workflows.dispatch import Dispatcher
+
+log = get_logger(__name__)
+
+RECONCILE_INTERVAL = 1.0
+METRICS_INTERVAL = 5.0
+TIDY_INTERVAL = 60.0
+LIVE_CHANGES_KEPT = timedelta(minutes=10)
+WORKFLOWS_KEPT = timedelta(days=1)
+IDEMPOTENCY_KEPT = timedelta(hours=24)
+
+
+class Leader:
+    """Acts while this worker holds the lease row `dispatcher`."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        worker_id: UUID,
+        *,
+        lease: float,
+        host: str,
+        is_alive: Callable[[int, str], bool],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._worker_id = worker_id
+        self._lease = lease
+        self._host = host
+        self._is_alive = is_alive
+        self._dispatcher = Dispatcher(database, clock, lease=lease)
+        self._leads = False
+        self._sure_since = time.monotonic()
+        self._due = dict.fromkeys(("reconcile", "metrics", "tidy"), 0.0)
+
+    def keep_lease(self) -> None:
+        """Take or renew the lease, and bury workers of this host whose process is gone."""
+        with self._database.transaction() as connection:
+            for row in workers.living_on(connection, self._host):
+                if not self._is_alive(row.pid, row.process_started):
+                    log.warning("worker_process_gone", worker=str(row.id))
+                    workers.bury(connection, row.id, event="worker_lost", now=self._clock())
+            led, self._leads = self._leads, workers.lead(connection, self._worker_id, lease=self._lease)
+        if self._leads and not led:
+            self._sure_since = time.monotonic()
+            log.info("leading", worker=str(self._worker_id))
+
+    def lost_database(self) -> None:
+        """While the database was away nobody could renew a lease: give everybody time to do so."""
+        self._sure_since = time.monotonic()
+
+    def turn(self) -> None:
+        """Everything that is due now."""
+        if not self._leads:
+            return
+        self._dispatcher.turn(self._worker_id)
+        if self._is_due("reconcile", RECONCILE_INTERVAL):
+            self._reconcile()
+        if self._is_due("metrics", METRICS_INTERVAL):
+            self._metrics()
+        if self._is_due("tidy", TIDY_INTERVAL):
+            self._tidy()
+
+    def _is_due(self, name: str, interval: float) -> bool:
+        if time.monotonic() < self._due[name]:
+            return False
+        self._due[name] = time.monotonic() + interval
+        return True
+
+    # --- lost work ---
+
+    def _reconcile(self) -> None:
+        """Give attempts of dead workers their next run, and deliveries that want a look to a worker.
+
+        A lease that only lapsed counts once this worker has led for two leases without losing the database.
+        """
+        sure = time.monotonic() - self._sure_since > 2 * self._lease
+        with self._database.transaction() as connection:
+            if sure:
+                for worker_id in workers.lapsed(connection):
+                    workers.bury(connection, worker_id, event="worker_lost", now=self._clock())
+            lost = connection.execute(
+                sql(
+                    """SELECT a.id, a.customer_id FROM attempts a LEFT JOIN workers w ON w.id = a.worker_id
+                       WHERE a.outcome IS NULL
+                         AND (w.state = 'dead' OR (:sure AND a.lease_expires_at < now())) ORDER BY a.id"""
+                ),
+                {"sure": sure},
+            ).all()
+        for row in lost:
+            with self._database.transaction() as connection:
+                holder = self._any_worker(connection)
+                if holder is None:
+                    return
+                again = reassign(
+                    connection, row.id, row.customer_id, holder, lease=self._lease, now=self._clock()
+                )
+            log.warning("attempt_lost", attempt=str(row.id), goes_on=again)
+        self._assign_watches()
+
+    def _any_worker(self, connection: Connection) -> UUID | None:
+        """The least loaded living worker: lost work held a slot before, so it does not wait for a free one."""
+        row = connection.execute(
+            sql(
+                """SELECT w.id FROM workers w
+                   LEFT JOIN attempts a ON a.worker_id = w.id AND a.outcome IS NULL AND NOT a.frozen
+                   WHERE w.state = 'alive' AND w.lease_expires_at > now() AND w.slots > 0
+                   GROUP BY w.id ORDER BY count(a.id) - w.slots, w.id LIMIT 1"""
+            )
+        ).first()
+        return None if row is None else row.id
+
+    def _assign_watches(self) -> None:
+        with self._database.transaction() as connection:
+            due = connection.execute(
+                sql(
+                    """SELECT a.id FROM attempts a LEFT JOIN workers w ON w.id = a.worker_id
+                       WHERE a.monitoring = 'watching' AND a.monitor_at <= :now
+                         AND (a.lease_expires_at IS NULL OR a.lease_expires_at < now() OR w.state = 'dead')
+                       ORDER BY a.monitor_at LIMIT 20 FOR UPDATE OF a SKIP LOCKED"""
+                ),
+                {"now": self._clock()},
+            ).all()
+            worker_id = self._any_worker(connection) if due else None
+            if worker_id is None:
+                return
+            connection.execute(
+                sql(
+                    """UPDATE attempts SET worker_id = :worker_id, run = run + 1,
+                           lease_expires_at = now() + make_interval(secs => :lease)
+                       WHERE id = ANY(:ids)"""
+                ),
+                {"ids": [row.id for row in due], "worker_id": worker_id, "lease": 10 * self._lease},
+            )
+
+    # --- timers ---
+
+    def _metrics(self) -> None:
+        """Refresh the metrics of customers with an open execution, each at the seed's interval."""
+        with self._database.transaction() as connection:
+            due = connection.execute(
+                sql(
+                    """SELECT e.customer_id FROM executions e LEFT JOIN customer_metrics m USING (customer_id)
+                       WHERE e.status NOT IN ('completed', 'aborted')
+                         AND (m.computed_at IS NULL OR m.computed_at <= :before) LIMIT 200"""
+                ),
+                {"before": self._clock() - HEALTH_INTERVAL},
+            ).all()
+        for row in due:
+            with customer_change(self._database, row.customer_id, ENGINE, self._clock) as change:
+                if refresh_metrics(change.connection, row.customer_id, now=change.now):
+                    change.show(change.refresh().card)
+
+    def _tidy(self) -> None:
+        now = self._clock()
+        with self._database.transaction() as connection:
+            purge_live_changes(connection, before=now - LIVE_CHANGES_KEPT)
+            connection.execute(
+                sql("DELETE FROM idempotency_keys WHERE created_at < :before"), {"before": now - IDEMPOTENCY_KEPT}
+            )
+        purge(self._database, before=now - WORKFLOWS_KEPT)

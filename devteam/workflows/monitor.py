@@ -1,0 +1,152 @@
+"""The workflow that watches a delivery: one look at a time, each as short as its gates.
+
+After a merge the gates run once on the new base. A regression that our own merge brought is reverted. Then
+the base is looked at now and then until the window ends.
+"""
+
+from datetime import timedelta
+
+from devteam.executions.gates import judge
+from devteam.executions.lifecycle import GateRecord
+from devteam.executions.model import Monitoring
+from devteam.executions.ports import DeliveryConflict, GateRun, Job
+from devteam.kit.clock import Clock
+from devteam.kit.db import OperationalError, sql
+from devteam.kit.errors import DevTeamError, Fenced
+from devteam.kit.log import get_logger
+from devteam.projects.schemas import DeliveryMode, Gate, GateStage
+from devteam.workflows.handle import RunHandle, Stopped
+from devteam.workflows.jobs import load_job
+from devteam.workflows.output import OutputLog
+from devteam.workflows.run_attempt import Tools
+from devteam.workflows.verify import gate_record
+
+LOOK_INTERVAL = timedelta(minutes=5)
+RETRY_INTERVAL = timedelta(minutes=1)
+
+log = get_logger(__name__)
+
+
+class DeliveryWatch:
+    """One look at a delivery."""
+
+    def __init__(self, tools: Tools, handle: RunHandle, clock: Clock) -> None:
+        self._tools = tools
+        self._handle = handle
+        self._ref = handle.ref
+        self._clock = clock
+        self._output = OutputLog(tools.lifecycle, handle.ref.attempt_id)
+
+    def look(self) -> None:
+        """Look once; afterwards monitoring has ended or knows when to look again."""
+        try:
+            job = load_job(self._tools.database, self._ref.attempt_id, self._ref.run)
+            self._look(job)
+            self._tools.workspaces.discard(job)
+        except (Stopped, Fenced):
+            log.info("watch_ended", attempt=str(self._ref.attempt_id))
+        except OperationalError:
+            raise
+        except Exception as exc:
+            if not isinstance(exc, DevTeamError):
+                log.error("watch_error", attempt=str(self._ref.attempt_id), exc_info=exc)
+            self._later(load_job(self._tools.database, self._ref.attempt_id, self._ref.run), str(exc))
+        finally:
+            self._output.close()
+
+    def _look(self, job: Job) -> None:
+        head = self._tools.deliveries.base_head(job)
+        assert job.commit is not None
+        delivered = job.merged_commit or job.commit
+        if not self._tools.deliveries.contains(job, delivered):
+            self._not_on_base(job)
+            return
+        if not self._measured_after_merge(job):
+            broken = self._run_gates(job, delivered if job.merged_commit else head)
+            if broken:
+                self._regressed(job, broken)
+                return
+        self._wait_or_pass(job)
+
+    def _not_on_base(self, job: Job) -> None:
+        window_over = job.monitor_until is None or self._clock() >= job.monitor_until
+        if job.delivery_mode is not DeliveryMode.BRANCH:
+            reason = f"The delivery is no longer on {job.base_branch}: the branch was rewritten by somebody else."
+            self._tools.lifecycle.end_monitoring(self._ref, Monitoring.REGRESSED, reason=reason)
+        elif window_over:
+            reason = f"The branch was not merged into {job.base_branch} within the monitoring window."
+            self._tools.lifecycle.end_monitoring(self._ref, Monitoring.NOT_MERGED, reason=reason)
+        else:
+            self._again(job)
+
+    def _measured_after_merge(self, job: Job) -> bool:
+        with self._tools.database.transaction() as connection:
+            return (
+                connection.execute(
+                    sql(
+                        """SELECT 1 FROM gate_results WHERE attempt_id = :id AND stage = 'post_merge'
+                           HAVING count(*) >= :gates"""
+                    ),
+                    {"id": job.ref.attempt_id, "gates": len(job.gates_of(GateStage.POST_TASK))},
+                ).first()
+                is not None
+            )
+
+    def _run_gates(self, job: Job, commit: str) -> list[GateRecord]:
+        """Run the gates on the base after the merge; the required ones that broke."""
+        broken = []
+        for gate in job.gates_of(GateStage.POST_TASK):
+            before = self._before(job, gate)
+            run = self._on_base(job, gate, commit)
+            record = gate_record("post_merge", gate, run, before, commit)
+            self._tools.lifecycle.record_gates(self._ref, [record], watching=True)
+            broken += [record] if gate.required and not judge(run, before).passed else []
+        return broken
+
+    def _before(self, job: Job, gate: Gate) -> GateRun | None:
+        return None if job.base_commit is None else self._on_base(job, gate, job.base_commit)
+
+    def _on_base(self, job: Job, gate: Gate, commit: str) -> GateRun:
+        return self._tools.verifier.on_base(
+            job, gate, commit, self._handle, self._output.write, self._output.note
+        )
+
+    def _regressed(self, job: Job, broken: list[GateRecord]) -> None:
+        """Take our own merge back; a delivery that somebody else merged is theirs to revert."""
+        reason = f"After the merge gate {broken[0].name} fails on {job.base_branch}: {broken[0].text}"
+        if job.merged_commit is None:
+            self._tools.lifecycle.end_monitoring(self._ref, Monitoring.REGRESSED, reason=reason)
+            return
+        result = self._tools.deliveries.revert(
+            job, reason, lambda: self._tools.lifecycle.check_held(self._ref, watching=True)
+        )
+        if isinstance(result, DeliveryConflict):
+            reason += " It could not be reverted by itself: later changes touch the same places."
+            self._tools.lifecycle.end_monitoring(self._ref, Monitoring.REGRESSED, reason=reason)
+            return
+        self._output.note(f"Reverted by {result.commit[:12]}: {reason}")
+        self._tools.lifecycle.end_monitoring(
+            self._ref,
+            Monitoring.REGRESSED,
+            reason=f"{reason} The delivery was reverted.",
+            fields={"revert_commit": result.commit},
+        )
+
+    def _wait_or_pass(self, job: Job) -> None:
+        if job.monitor_until is None or self._clock() >= job.monitor_until:
+            self._tools.lifecycle.end_monitoring(self._ref, Monitoring.PASSED)
+        else:
+            self._again(job)
+
+    def _again(self, job: Job) -> None:
+        assert job.monitor_until is not None
+        self._tools.lifecycle.postpone_monitoring(self._ref, min(self._clock() + LOOK_INTERVAL, job.monitor_until))
+
+    def _later(self, job: Job, error: str) -> None:
+        """The look itself failed (no network, say): once the window is over that is the answer."""
+        if job.monitor_until is not None and self._clock() >= job.monitor_until + LOOK_INTERVAL:
+            self._tools.lifecycle.end_monitoring(
+                self._ref, Monitoring.NOT_MERGED, reason=f"The base could not be looked at: {error}"
+            )
+            return
+        self._tools.lifecycle.postpone_monitoring(self._ref, self._clock() + RETRY_INTERVAL)

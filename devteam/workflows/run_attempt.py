@@ -1,0 +1,341 @@
+"""The workflow of an attempt: planning, execution, quality assurance, delivery.
+
+A step reads the attempt afresh, does its phase, records the next phase in one transaction of our own and
+answers its name. A run after a crash starts a new workflow, which begins at the recorded phase: each phase
+finds out what an earlier run of it already did, so repeating one is harmless.
+"""
+
+import errno
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from devteam.executions.lifecycle import Ending, GateRecord, Lifecycle
+from devteam.executions.model import Monitoring, Outcome, Phase
+from devteam.executions.ports import (
+    BaseMoved,
+    Deliveries,
+    DeliveryConflict,
+    Executor,
+    Job,
+    Workspaces,
+)
+from devteam.kit.db import Database, OperationalError
+from devteam.kit.errors import DevTeamError, Fenced
+from devteam.kit.log import get_logger
+from devteam.projects.schemas import GateStage
+from devteam.tasks.model import TaskStatus
+from devteam.workflows.handle import RunHandle, Stopped
+from devteam.workflows.jobs import load_job
+from devteam.workflows.output import OutputLog
+from devteam.workflows.verify import Note, Verifier, gate_record
+
+MAX_ROUNDS = 3
+"""Rounds of quality assurance: the first, and two after the base moved under the delivery."""
+DATABASE_PATIENCE = 300.0
+"""Seconds that a finished step waits for the database to come back."""
+BEGIN = "begin"
+END = "end"
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the phases work with."""
+
+    database: Database
+    lifecycle: Lifecycle
+    workspaces: Workspaces
+    deliveries: Deliveries
+    executors: dict[str, Executor]
+    verifier: Verifier
+    message: Callable[[Job, str], str]
+    sweep: Callable[[str], int]
+
+
+class AttemptPhases:
+    """The phases of one run of an attempt."""
+
+    def __init__(self, tools: Tools, handle: RunHandle) -> None:
+        self._tools = tools
+        self._handle = handle
+        self._ref = handle.ref
+        self._lifecycle = tools.lifecycle
+        self._output = OutputLog(tools.lifecycle, handle.ref.attempt_id)
+
+    def step(self, phase: str) -> str:
+        """Do one phase; the next one's name, or END. Whatever goes wrong ends the attempt with a reason.
+
+        Raises OperationalError alone: without the database nothing can be said, and a later run goes on.
+        """
+        try:
+            return self._phase(phase)
+        except Stopped as stopped:
+            self._stopped(stopped)
+        except Fenced:
+            log.info("run_fenced", attempt=str(self._ref.attempt_id), run=self._ref.run)
+        except OperationalError:
+            raise
+        except Exception as exc:
+            self._fail_with(exc)
+        finally:
+            self._output.close()
+        return END
+
+    def _phase(self, phase: str) -> str:
+        if phase == BEGIN:
+            return self._begin()
+        self._handle.checkpoint()
+        job = load_job(self._tools.database, self._ref.attempt_id, self._ref.run)
+        match Phase(phase):
+            case Phase.PLANNING:
+                return self._plan(job)
+            case Phase.EXECUTION:
+                return self._execute(job)
+            case Phase.QUALITY_ASSURANCE:
+                return self._verify(job)
+            case Phase.DELIVERY:
+                return self._deliver(job)
+            case Phase.MONITORING:
+                raise AssertionError("monitoring is a workflow of its own")
+
+    def _begin(self) -> str:
+        """Make sure that nothing of an earlier run is alive, and tell where to go on."""
+        job = load_job(self._tools.database, self._ref.attempt_id, self._ref.run)
+        killed = self._tools.sweep(str(job.ref.attempt_id)) if job.ref.run > 1 else 0
+        if job.ref.run > 1:
+            found = f"; {killed} processes of it were still alive" if killed else ""
+            self._output.note(f"Run {job.ref.run} goes on from {job.phase.value}: the earlier one was lost{found}")
+        return job.phase.value
+
+    # --- planning ---
+
+    def _plan(self, job: Job) -> str:
+        if job.executor == "command" and job.command is None:
+            return self._block("no_command", "The task has no command that the executor could run.")
+        self._output.note(f"Planning: fetching {job.base_branch} of {job.repository}")
+        prepared = self._tools.workspaces.prepare(job)
+        self._handle.checkpoint()
+        refused = self._check_pre_execution(job, prepared.base_commit)
+        if refused is not None:
+            return self._block(
+                "pre_execution_gate",
+                f"Gate {refused.name} does not hold on the base: {refused.text}",
+                base_commit=prepared.base_commit,
+            )
+        for gate in job.gates_of(GateStage.POST_TASK):
+            self._tools.verifier.on_base(job, gate, prepared.base_commit, self._handle, *self._sinks())
+        self._enter(
+            Phase.EXECUTION,
+            base_commit=prepared.base_commit,
+            branch=prepared.branch,
+            workspace_path=str(prepared.path),
+        )
+        return Phase.EXECUTION
+
+    def _check_pre_execution(self, job: Job, base: str) -> GateRecord | None:
+        """The first required pre-execution gate that does not hold on the base."""
+        for gate in job.gates_of(GateStage.PRE_EXECUTION):
+            run = self._tools.verifier.on_base(job, gate, base, self._handle, *self._sinks())
+            record = gate_record("pre_execution", gate, run, None, base)
+            self._record(lambda: self._lifecycle.record_gates(self._ref, [record]))
+            if gate.required and not record.passed:
+                return record
+        return None
+
+    # --- execution ---
+
+    def _execute(self, job: Job) -> str:
+        workspace = self._fresh_workspace(job)
+        self._output.note("Execution")
+        executor = self._tools.executors[job.executor]
+        end = executor.run(job, workspace, self._handle, self._output.write)
+        self._output.note(end.describe())
+        self._handle.checkpoint()
+        work = self._tools.workspaces.save(job)
+        stat = self._keep_diff(job, work)
+        if not end.succeeded:
+            code = "time_limit" if end.timed_out else "executor_failed" if end.error is None else "executor_not_started"
+            return self._fail(code, end.describe(), isolation=end.isolation, work_commit=work, diff_stat=stat)
+        self._enter(Phase.QUALITY_ASSURANCE, isolation=end.isolation, work_commit=work, diff_stat=stat)
+        return Phase.QUALITY_ASSURANCE
+
+    def _fresh_workspace(self, job: Job) -> Path:
+        """The worktree at the base; what an interrupted run left in it goes to a salvage ref first."""
+        assert job.base_commit is not None
+        if job.ref.run == 1:
+            return self._tools.workspaces.path(job.ref.attempt_id)
+        saved = self._tools.workspaces.salvage(job)
+        if saved is not None:
+            self._output.note(f"The interrupted work is kept as {saved[:12]}")
+        return self._tools.workspaces.reset(job, job.base_commit)
+
+    def _keep_diff(self, job: Job, work: str) -> list[tuple[str, int | None, int | None]]:
+        assert job.base_commit is not None
+        diff, truncated = self._tools.workspaces.diff(job, job.base_commit, work)
+        self._record(lambda: self._lifecycle.store_diff(job.ref.attempt_id, diff, truncated=truncated))
+        return self._tools.workspaces.changes(job, job.base_commit, work)
+
+    # --- quality assurance ---
+
+    def _verify(self, job: Job) -> str:
+        assert job.work_commit is not None and job.base_commit is not None
+        folder = self._tools.workspaces.reset(job, job.work_commit)
+        self._output.note(f"Quality assurance, round {job.round}")
+        failed: list[GateRecord] = []
+        for number, criterion in enumerate(job.criteria, start=1):
+            record = self._tools.verifier.criterion(job, number, criterion, folder, self._handle, *self._sinks())
+            self._record(lambda: self._lifecycle.record_gates(self._ref, [record]))
+            failed += [record] if not record.passed else []
+        for gate in job.gates_of(GateStage.POST_TASK):
+            baseline = self._tools.verifier.on_base(job, gate, job.base_commit, self._handle, *self._sinks())
+            record = self._tools.verifier.gate(job, gate, folder, baseline, self._handle, *self._sinks())
+            self._record(lambda: self._lifecycle.record_gates(self._ref, [record]))
+            failed += [record] if record.required and not record.passed else []
+        if failed:
+            first = failed[0]
+            kind = "Acceptance" if first.stage == "acceptance" else "Gate"
+            return self._fail("gate_failed", f"{kind} {first.name} failed: {first.text}")
+        self._enter(Phase.DELIVERY)
+        return Phase.DELIVERY
+
+    # --- delivery ---
+
+    def _deliver(self, job: Job) -> str:
+        if job.work_commit == job.base_commit:
+            self._output.note("Nothing needed to change; there is nothing to deliver")
+            self._end(job, Ending(Outcome.SUCCEEDED, TaskStatus.COMPLETED, "no_change", "Nothing needed to change."))
+            return END
+        message = self._tools.message(job, self._evidence(job))
+        with self._handle.effect():
+            result = self._tools.deliveries.deliver(job, message, self._before_push)
+        if isinstance(result, DeliveryConflict):
+            paths = ", ".join(result.paths[:5])
+            return self._block("merge_conflict", f"The base moved on and both sides changed {paths}.")
+        if isinstance(result, BaseMoved):
+            return self._verify_again(job, result)
+        self._output.note(f"Delivered {result.commit[:12]} to {result.branch}")
+        self._end(
+            job,
+            Ending(
+                Outcome.SUCCEEDED,
+                TaskStatus.COMPLETED,
+                fields={
+                    "commit": result.commit,
+                    "branch": result.branch,
+                    "merged_commit": result.merged_commit,
+                    "workspace_kept": False,
+                },
+                monitoring=Monitoring.WATCHING,
+                monitoring_window=job.monitoring_window,
+            ),
+        )
+        return END
+
+    def _verify_again(self, job: Job, moved: BaseMoved) -> str:
+        if job.round >= MAX_ROUNDS:
+            return self._block("base_keeps_moving", "The base moved again while the rebased work was verified.")
+        self._output.note(f"The base moved to {moved.base_commit[:12]}; the work was rebased and is verified again")
+        self._enter(
+            Phase.QUALITY_ASSURANCE,
+            base_commit=moved.base_commit,
+            work_commit=moved.work_commit,
+            round=job.round + 1,
+        )
+        return Phase.QUALITY_ASSURANCE
+
+    def _before_push(self) -> None:
+        """The last look before an effect that nobody can take back silently."""
+        self._lifecycle.check_held(self._ref)
+
+    def _evidence(self, job: Job) -> str:
+        gates = [gate.name for gate in job.gates_of(GateStage.POST_TASK)]
+        parts = []
+        if gates:
+            parts.append(f"Gates passed: {', '.join(gates)}.")
+        if job.criteria:
+            parts.append(f"Acceptance criteria met: {len(job.criteria)}.")
+        return " ".join(parts)
+
+    # --- endings ---
+
+    def _end(self, job: Job, ending: Ending) -> None:
+        self._record(lambda: self._lifecycle.finish(self._ref, ending))
+        self._tools.workspaces.discard(job)
+
+    def _fail(self, code: str, reason: str, **fields: Any) -> str:
+        """The work is wrong; the workspace is kept for inspection."""
+        return self._give_up(Outcome.FAILED, TaskStatus.FAILED, code, reason, fields)
+
+    def _block(self, code: str, reason: str, **fields: Any) -> str:
+        """A person must decide; the workspace is kept."""
+        return self._give_up(Outcome.FAILED, TaskStatus.BLOCKED, code, reason, fields)
+
+    def _give_up(
+        self, outcome: Outcome, status: TaskStatus, code: str, reason: str, fields: dict[str, Any]
+    ) -> str:
+        self._output.note(f"Ended: {reason}")
+        kept = self._tools.workspaces.path(self._ref.attempt_id).is_dir()
+        ending = Ending(outcome, status, code, reason, fields={**fields, "workspace_kept": kept})
+        self._record(lambda: self._lifecycle.finish(self._ref, ending))
+        return END
+
+    def _fail_with(self, error: Exception) -> None:
+        """End the attempt because of an error that no phase handled."""
+        code, reason = explain(error)
+        log.error("attempt_error", attempt=str(self._ref.attempt_id), code=code, exc_info=error)
+        try:
+            self._block(code, reason)
+        except Fenced:
+            log.info("run_fenced", attempt=str(self._ref.attempt_id), run=self._ref.run)
+
+    def _stopped(self, stopped: Stopped) -> None:
+        """A person stopped the attempt and its processes are gone: keep what it had done, and say so."""
+        stop = stopped.stop
+        if stop is None:
+            return
+        job = load_job(self._tools.database, self._ref.attempt_id, self._ref.run)
+        fields: dict[str, Any] = {"workspace_kept": False}
+        try:
+            saved = self._tools.workspaces.salvage(job)
+            if saved is not None:
+                fields["work_commit"] = saved
+            self._tools.workspaces.discard(job)
+        except (DevTeamError, OSError) as exc:
+            log.warning("salvage_failed", attempt=str(self._ref.attempt_id), error=str(exc))
+            fields["workspace_kept"] = True
+        self._output.note("Stopped by a person")
+        self._record(lambda: self._lifecycle.stopped(self._ref, stop, fields))
+
+    def _enter(self, phase: Phase, **fields: Any) -> None:
+        self._record(lambda: self._lifecycle.enter_phase(self._ref, phase, **fields))
+
+    def _record(self, act: Callable[[], None]) -> None:
+        """Record what was done, waiting for the database when it is away: finished work is not given up for that."""
+        deadline = time.monotonic() + DATABASE_PATIENCE
+        while True:
+            try:
+                return act()
+            except OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                log.warning("waiting_for_database", attempt=str(self._ref.attempt_id))
+                time.sleep(0.5)
+
+    def _sinks(self) -> tuple[Note, Note]:
+        return self._output.write, self._output.note
+
+
+def explain(error: BaseException) -> tuple[str, str]:
+    """A stable code and a sentence for an error that ended an attempt."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "disk_full", "The disk of the workspace is full."
+    if isinstance(error, DevTeamError):
+        return error.code, error.message
+    if isinstance(error, OSError):
+        return "workspace_error", f"The workspace could not be used: {error.strerror or error}."
+    return "internal_error", f"DevTeam failed inside: {type(error).__name__}. The log of the worker holds the details."

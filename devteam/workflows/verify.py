@@ -1,0 +1,156 @@
+"""Run gates and acceptance criteria, and compare gates with what they showed on the base."""
+
+import hashlib
+import json
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+from devteam.executions.gates import from_json, judge, to_json
+from devteam.executions.lifecycle import GateRecord
+from devteam.executions.ports import GateRun, GateRunner, Held, Job, Workspaces
+from devteam.kit.clock import Clock
+from devteam.kit.db import Database, sql
+from devteam.projects.schemas import Gate
+from devteam.tasks.schemas import CommandCriterion, FileCriterion, RegexCriterion
+
+_READ_LIMIT = 10_000_000
+
+Note = Callable[[str], None]
+
+
+class Verifier:
+    """Runs what must hold. A gate's run on a commit of the base is measured once and kept."""
+
+    def __init__(self, database: Database, clock: Clock, runner: GateRunner, workspaces: Workspaces) -> None:
+        self._database = database
+        self._clock = clock
+        self._runner = runner
+        self._workspaces = workspaces
+        self._measuring: defaultdict[tuple[UUID, str, str], threading.Lock] = defaultdict(threading.Lock)
+
+    def on_base(self, job: Job, gate: Gate, commit: str, held: Held, write: Note, note: Note) -> GateRun:
+        """What the gate shows on a commit of the base: as measured before, else measured now."""
+        key = (job.project_id, commit, fingerprint(gate))
+        with self._measuring[key]:
+            known = self._known(*key)
+            if known is not None:
+                return known
+            note(f"Measuring gate {gate.name} on the base {commit[:12]}")
+            with self._workspaces.checkout(job, commit) as folder:
+                run = self._runner.run(gate, gate.timeout_seconds, job, folder, held, write)
+            held.checkpoint()
+            self._keep(*key, run)
+            return run
+
+    def gate(
+        self, job: Job, gate: Gate, folder: Path, baseline: GateRun | None, held: Held, write: Note, note: Note
+    ) -> GateRecord:
+        """Run a post-task gate on the work and judge it."""
+        note(f"Gate {gate.name}")
+        run = self._runner.run(gate, gate.timeout_seconds, job, folder, held, write)
+        held.checkpoint()
+        record = gate_record("post_task", gate, run, baseline, job.work_commit)
+        note(f"Gate {gate.name}: {record.text}")
+        return record
+
+    def criterion(
+        self,
+        job: Job,
+        number: int,
+        criterion: CommandCriterion | FileCriterion | RegexCriterion,
+        folder: Path,
+        held: Held,
+        write: Note,
+        note: Note,
+    ) -> GateRecord:
+        """Check one acceptance criterion of the task."""
+        name = f"criterion {number}"
+        note(f"Acceptance {name}")
+        if isinstance(criterion, CommandCriterion):
+            run = self._runner.run(criterion, criterion.timeout_seconds, job, folder, held, write)
+            held.checkpoint()
+            return GateRecord(
+                stage="acceptance",
+                name=name,
+                required=True,
+                passed=run.end.succeeded,
+                text="Holds." if run.end.succeeded else run.end.describe(),
+                commit=job.work_commit,
+                exit_code=run.end.exit_code,
+                seconds=run.end.seconds,
+                output_tail=run.output_tail,
+            )
+        passed, text = check_path(folder, criterion)
+        return GateRecord("acceptance", name, True, passed, text, commit=job.work_commit, seconds=0.0)
+
+    def _known(self, project_id: UUID, commit: str, gate_fingerprint: str) -> GateRun | None:
+        with self._database.transaction() as connection:
+            stored = connection.execute(
+                sql(
+                    """SELECT result FROM gate_baselines
+                       WHERE project_id = :project_id AND commit = :commit AND fingerprint = :fingerprint"""
+                ),
+                {"project_id": project_id, "commit": commit, "fingerprint": gate_fingerprint},
+            ).scalar()
+        return None if stored is None else from_json(stored)
+
+    def _keep(self, project_id: UUID, commit: str, gate_fingerprint: str, run: GateRun) -> None:
+        with self._database.transaction() as connection:
+            connection.execute(
+                sql(
+                    """INSERT INTO gate_baselines (project_id, commit, fingerprint, result, measured_at)
+                       VALUES (:project_id, :commit, :fingerprint, CAST(:result AS jsonb), :now)
+                       ON CONFLICT DO NOTHING"""
+                ),
+                {
+                    "project_id": project_id,
+                    "commit": commit,
+                    "fingerprint": gate_fingerprint,
+                    "result": json.dumps(to_json(run)),
+                    "now": self._clock(),
+                },
+            )
+
+
+def gate_record(stage: str, gate: Gate, run: GateRun, baseline: GateRun | None, commit: str | None) -> GateRecord:
+    """A gate's run with its verdict, ready to be stored."""
+    verdict = judge(run, baseline)
+    return GateRecord(
+        stage=stage,
+        name=gate.name,
+        required=gate.required,
+        passed=verdict.passed,
+        text=verdict.text,
+        commit=commit,
+        base_red=verdict.base_red,
+        exit_code=run.end.exit_code,
+        seconds=run.end.seconds,
+        tests=verdict.tests,
+        output_tail=run.output_tail,
+    )
+
+
+def fingerprint(gate: Gate) -> str:
+    """What makes two runs of a gate comparable: the command."""
+    return hashlib.sha256(json.dumps([gate.argv, gate.script]).encode()).hexdigest()
+
+
+def check_path(folder: Path, criterion: FileCriterion | RegexCriterion) -> tuple[bool, str]:
+    """Whether a criterion on a path holds, and a sentence. A path that leaves the workspace through a link fails."""
+    target = folder / criterion.path
+    if not target.resolve().is_relative_to(folder.resolve()):
+        return False, f"{criterion.path} leads out of the workspace."
+    if isinstance(criterion, FileCriterion):
+        exists = target.exists()
+        return exists == criterion.exists, f"{criterion.path} {'exists' if exists else 'does not exist'}."
+    if not target.is_file():
+        return False, f"{criterion.path} does not exist."
+    with target.open("rb") as file:
+        text = file.read(_READ_LIMIT).decode("utf-8", errors="replace")
+    found = re.search(criterion.pattern, text, re.MULTILINE) is not None
+    word = "holds" if found else "does not hold"
+    return found == criterion.present, f"{criterion.path} {word} the pattern {criterion.pattern!r}."
