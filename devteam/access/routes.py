@@ -8,7 +8,7 @@ from fastapi import APIRouter, Cookie, Request, Response
 from devteam.access.model import SESSION_COOKIE, SESSION_VALID, Actor
 from devteam.access.schemas import LoginLink, NewUser, Session, SignInInput, UserInput, UserList, UserView
 from devteam.access.signed_in import AccessDep, ActorDep, CommandDep, SettingsDep, check_origin
-from devteam.kit.http import API, COMMANDS, answer, problems
+from devteam.kit.http import API, COMMANDS, answer, entity_answer, problems
 from devteam.kit.settings import WebSettings
 
 router = APIRouter(prefix=API, tags=["access"])
@@ -63,7 +63,7 @@ def create_user(
         customers = None if wanted.customer_ids is None else frozenset(wanted.customer_ids)
         user, token = access.create_user(actor, name=wanted.name, role=wanted.role, customers=customers)
         view = NewUser(user=UserView.of(user), login_url=_login_url(request, settings, token))
-        return answer(view, status=201, entity=user)
+        return answer(view, status=201, version=user.version)
 
     return command.run(act, secrets=["loginUrl"])
 
@@ -86,8 +86,7 @@ def disable_user(user_id: UUID, command: CommandDep, access: AccessDep) -> Respo
     """Lock a user out at once; sessions, links and tokens become worthless."""
 
     def act(actor: Actor) -> Response:
-        user = access.disable_user(actor, user_id)
-        return answer(UserView.of(user), entity=user)
+        return entity_answer(UserView.of(access.disable_user(actor, user_id)))
 
     return command.run(act)
 

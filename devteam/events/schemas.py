@@ -97,6 +97,13 @@ class EventView(View):
         )
 
 
+class ActivityPage(View):
+    """A stretch of the change log, newest first; `nextCursor` is null at its end."""
+
+    items: list[EventView]
+    next_cursor: str | None
+
+
 def describe(event_type: str, data: Mapping[str, Any]) -> str:
     """One sentence for a person."""
     return _TEXTS[event_type](data)

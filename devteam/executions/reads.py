@@ -23,8 +23,7 @@ from devteam.kit.clock import Clock
 from devteam.kit.db import Connection, Database, sql
 from devteam.kit.errors import NotFound
 from devteam.kit.wire import View
-from devteam.workers.queries import worker_views
-from devteam.workers.schemas import WorkerList
+from devteam.workers.queries import WorkerList, worker_list
 
 _CARDS = sql(
     """
@@ -144,7 +143,7 @@ class ExecutionReads:
         """Workers that live or died lately."""
         check(actor, Permission.READ)
         with self._database.transaction() as connection:
-            return WorkerList(workers=worker_views(connection))
+            return worker_list(connection)
 
     def system(self, actor: Actor) -> SystemTotals:
         """Sums over the customers in scope, and the state of the workers."""

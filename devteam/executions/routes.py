@@ -25,7 +25,7 @@ from devteam.executions.service import ExecutionService
 from devteam.kit.cursor import bad_cursor
 from devteam.kit.http import API, COMMANDS, READS, answer, entity_answer, json_answer, problems, provided
 from devteam.tasks.schemas import TaskCancel, TaskView
-from devteam.workers.schemas import WorkerList
+from devteam.workers.queries import WorkerList
 
 router = APIRouter(prefix=API)
 ReadsDep = Annotated[ExecutionReads, Depends(provided(ExecutionReads))]

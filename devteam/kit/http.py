@@ -25,17 +25,26 @@ def provided(kind: type[T]) -> Callable[[Request], Any]:
     return find
 
 
-class HasVersion(Protocol):
-    """An entity whose every change raises its version."""
+class Entity(Protocol):
+    """A thing whose every change raises its version."""
 
     @property
     def version(self) -> int: ...
 
+    def model_dump_json(self, *, by_alias: bool) -> str: ...
 
-def answer(view: View, *, status: int = 200, entity: HasVersion | None = None) -> Response:
-    """A view as JSON. `entity` is the thing whose version becomes the ETag, when the answer shows one."""
-    headers = {"ETag": f'"{entity.version}"'} if entity is not None else None
+
+def answer(view: View, *, status: int = 200, version: int | None = None) -> Response:
+    """A view as JSON. `version` is that of the one thing it shows, if it does, and becomes the ETag."""
+    headers = {"ETag": f'"{version}"'} if version is not None else None
     body = view.model_dump_json(by_alias=True)
+    return Response(body, status_code=status, media_type="application/json", headers=headers)
+
+
+def entity_answer(entity: Entity, *, status: int = 200) -> Response:
+    """A thing itself as JSON, its version as the ETag."""
+    headers = {"ETag": f'"{entity.version}"'}
+    body = entity.model_dump_json(by_alias=True)
     return Response(body, status_code=status, media_type="application/json", headers=headers)
 
 

@@ -1,0 +1,1 @@
+"""Build objects, wire them, start them; no decisions here."""

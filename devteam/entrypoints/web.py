@@ -1,0 +1,135 @@
+"""The web process: builds the objects, wires them to the HTTP edge, starts and stops what runs beside it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Response
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.exc import SQLAlchemyError
+
+import devteam
+from devteam.access.routes import router as access_routes
+from devteam.access.service import AccessService
+from devteam.adapters.git.probe import probe_repository
+from devteam.customers.routes import router as customer_routes
+from devteam.customers.service import CustomerService
+from devteam.executions.reads import ExecutionReads, LivePosition
+from devteam.executions.routes import router as execution_routes
+from devteam.executions.service import ExecutionService
+from devteam.kit import openapi, problems
+from devteam.kit.clock import Clock, utc_now
+from devteam.kit.db import Database
+from devteam.kit.idempotency import Commands
+from devteam.kit.log import get_logger
+from devteam.kit.pages import page_route
+from devteam.kit.request_guard import RequestGuard
+from devteam.kit.settings import WebSettings
+from devteam.migrations.run import HEAD, current_revision
+from devteam.projects.ports import RepositoryProbe
+from devteam.projects.routes import router as project_routes
+from devteam.projects.service import ProjectService
+from devteam.tasks.routes import router as task_routes
+from devteam.tasks.service import TaskService
+
+log = get_logger(__name__)
+
+TIDY_SECONDS = 3600.0
+API_VERSION = "1.0"
+TAGS = [
+    {"name": "access", "description": "Sign-in, sessions and users."},
+    {"name": "customers", "description": "Customers, their pages and what happened to them."},
+    {"name": "projects", "description": "Git repositories of customers, with gates and delivery mode."},
+    {"name": "tasks", "description": "Customers' queues."},
+    {"name": "executions", "description": "Working through queues: start, pause, resume, abort, emergency stop."},
+    {"name": "attempts", "description": "Single runs at a task: phases, gates, output, diff."},
+    {"name": "system", "description": "Workers and sums."},
+]
+
+
+def create_app(
+    settings: WebSettings, *, clock: Clock = utc_now, probe: RepositoryProbe = probe_repository
+) -> FastAPI:
+    """The HTTP application. Nothing is opened before it starts, and it starts without a database too."""
+    database = Database(settings.database_url, pool_size=settings.database_pool_size, application_name="devteam-web")
+    app = FastAPI(
+        title="DevTeam",
+        version=API_VERSION,
+        description="Autonomous coding work over many customers' task queues.",
+        openapi_tags=TAGS,
+        openapi_url="/api/devteam/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=openapi.operation_id,
+        separate_input_output_schemas=False,
+        lifespan=_lifespan,
+    )
+    app.state.provided = _services(settings, database, clock, probe)
+    app.add_middleware(RequestGuard, max_body_bytes=settings.max_body_bytes)
+    problems.install(app)
+    for router in (access_routes, customer_routes, project_routes, task_routes, execution_routes):
+        app.include_router(router)
+    _add_health(app, database)
+    app.router.routes.append(page_route(settings.web_app or Path(devteam.__file__).parent / "web_app"))
+    app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
+    return app
+
+
+def _services(
+    settings: WebSettings, database: Database, clock: Clock, probe: RepositoryProbe
+) -> dict[type, Any]:
+    parts = (
+        settings,
+        database,
+        AccessService(database, clock),
+        Commands(database, clock),
+        CustomerService(database, clock),
+        ProjectService(database, clock, probe),
+        TaskService(database, clock),
+        ExecutionService(database, clock),
+        ExecutionReads(database, clock, LivePosition()),
+    )
+    return {type(part): part for part in parts}
+
+
+def _lifespan(app: FastAPI) -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def run() -> AsyncIterator[None]:
+        provided: dict[type, Any] = app.state.provided
+        tidying = asyncio.create_task(_tidy(provided[Commands], provided[AccessService]))
+        try:
+            yield
+        finally:
+            tidying.cancel()
+            with suppress(asyncio.CancelledError):
+                await tidying
+            provided[Database].dispose()
+
+    return run()
+
+
+async def _tidy(commands: Commands, access: AccessService) -> None:
+    """Once an hour, forget keys and credentials that have run out."""
+    while True:
+        for purge in (commands.purge, access.purge):
+            try:
+                await run_in_threadpool(purge)
+            except SQLAlchemyError as error:  # the database is away; the next round will do
+                log.warning("tidy_failed", error=type(error).__name__)
+        await asyncio.sleep(TIDY_SECONDS)
+
+
+def _add_health(app: FastAPI, database: Database) -> None:
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/readyz", include_in_schema=False, response_model=None)
+    def readyz() -> dict[str, str] | Response:
+        revision = current_revision(database)
+        if revision != HEAD:
+            detail = f"The database is at revision {revision or 'none'}, this program needs {HEAD}."
+            return problems.problem_response(503, "migrations_pending", detail)
+        return {"status": "ready"}
