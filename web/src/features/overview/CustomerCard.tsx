@@ -18,7 +18,8 @@ import { FaultBoundary, Muted, t } from '@/shared/ui'
 
 const Root = styled.article`
   display: grid;
-  grid-template-rows: auto auto auto 1fr auto;
+  grid-template-columns: minmax(0, 1fr);
+  align-content: start;
   gap: 10px;
   min-width: 0;
   padding: 14px 16px 12px 18px;
@@ -83,6 +84,7 @@ const Foot = styled.footer`
   gap: ${t.space.s};
   padding-top: 10px;
   border-top: 1px solid ${t.color.line};
+  & > div { min-width: 0; }
 `
 
 interface Props {

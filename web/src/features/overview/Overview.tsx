@@ -1,5 +1,5 @@
 import { LayoutGrid, Rows3, Search } from 'lucide-react'
-import { type ReactNode, useState } from 'react'
+import { lazy, type ReactNode, Suspense, useState } from 'react'
 import { useSelector } from 'react-redux'
 import styled from 'styled-components'
 import type { CustomerCard as Card } from '@/shared/api'
@@ -8,10 +8,11 @@ import { type LiveRoot, selectOverviewReady } from '@/shared/state/selectors'
 import { Button, Empty, Kbd, Skeleton, t, VisuallyHidden } from '@/shared/ui'
 import { AttentionStrip } from './AttentionStrip'
 import { CustomerCard } from './CustomerCard'
-import { CustomerTable } from './CustomerTable'
 import { FirstRun } from './FirstRun'
 import { type OverviewFilter, type OverviewSort, SORT_NAME, SORTS } from './order'
 import { useOrder } from './useOverview'
+
+const CustomerTable = lazy(() => import('./CustomerTable').then((m) => ({ default: m.CustomerTable })))
 
 /** Above this many customers rows serve better than cards. */
 export const CARDS_UP_TO = 12
@@ -156,7 +157,9 @@ export function Overview({ search, onSearch, renderControls, actions }: Props) {
           onBlur={() => setResting(false)}
         >
           {view === 'table' ? (
-            <CustomerTable ids={ids} renderControls={renderControls} />
+            <Suspense fallback={<LoadingGrid />}>
+              <CustomerTable ids={ids} renderControls={renderControls} />
+            </Suspense>
           ) : (
             <Grid>
               {ids.map((id) => (

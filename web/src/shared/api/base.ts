@@ -5,7 +5,7 @@ import {
   type FetchBaseQueryError,
   fetchBaseQuery,
 } from '@reduxjs/toolkit/query/react'
-import type { SessionView } from './views'
+import type { SessionView, WorkerView } from './views'
 
 /** Absolute, since `fetch` outside a browser refuses relative addresses. */
 export function apiBase(): string {
@@ -31,10 +31,16 @@ export const devTeamApi = createApi({
   tagTypes: ['Session', 'Task', 'Attempt', 'Activity', 'Workers', 'Customer', 'Project'],
   endpoints: (build) => ({
     getSession: build.query<SessionView, void>({ query: () => 'session', providesTags: ['Session'] }),
+    getWorkers: build.query<WorkerView[], void>({
+      query: () => 'workers',
+      providesTags: ['Workers'],
+      transformResponse: (answer: WorkerView[] | { workers: WorkerView[] }) =>
+        Array.isArray(answer) ? answer : answer.workers,
+    }),
   }),
 })
 
-export const { useGetSessionQuery } = devTeamApi
+export const { useGetSessionQuery, useGetWorkersQuery } = devTeamApi
 
 /** A POST that may be repeated safely: the engine answers the same key with the same result. */
 export function command(url: string, key: string, body: unknown = {}): FetchArgs {

@@ -1,3 +1,3 @@
-export { apiBase, command, devTeamApi, useGetSessionQuery } from './base'
+export { apiBase, command, devTeamApi, useGetSessionQuery, useGetWorkersQuery } from './base'
 export { fieldErrors, problemText, toProblem } from './problem'
 export type * from './views'

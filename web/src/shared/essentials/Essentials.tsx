@@ -9,8 +9,9 @@ import { countText, healthText, idleText, remainingText, TREND_WORD } from './es
 
 const Plain = styled.button`
   display: inline-flex;
+  flex-wrap: wrap;
   align-items: baseline;
-  gap: 6px;
+  gap: 0 6px;
   max-width: 100%;
   min-height: 24px;
   padding: 0;
@@ -19,7 +20,7 @@ const Plain = styled.button`
   text-align: left;
   cursor: help;
   svg { width: 15px; height: 15px; align-self: center; flex: none; color: ${t.color.muted}; }
-  strong { font-size: ${t.text.l}; font-weight: 650; font-variant-numeric: tabular-nums; }
+  strong { font-size: ${t.text.l}; font-weight: 650; font-variant-numeric: tabular-nums; white-space: nowrap; }
   span { color: ${t.color.muted}; font-size: ${t.text.s}; }
   &[data-word='Good'] > span { color: ${t.color.completed}; }
   &[data-word='Watch'] > span { color: ${t.color.paused}; }

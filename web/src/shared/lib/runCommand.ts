@@ -1,5 +1,10 @@
-import { toast } from 'sonner'
 import { type Problem, problemText, toProblem } from '@/shared/api'
+
+/** Toasts are loaded with the first one: the page's first paint does not wait for them. */
+async function say(what: (toast: (typeof import('sonner'))['toast']) => void): Promise<void> {
+  const { toast } = await import('sonner')
+  what(toast)
+}
 
 /**
  * Waits for a command's answer and says on screen how it went; null means done. A refusal is returned for those
@@ -11,12 +16,14 @@ export async function runCommand(
 ): Promise<Problem | null> {
   try {
     await answer
-    if (done) toast.success(done)
+    if (done) void say((toast) => toast.success(done))
     return null
   } catch (error) {
     const problem = toProblem(error)
     const text = problemText(problem)
-    if (!quiet) toast.error(problem.title, text === problem.title ? undefined : { description: text })
+    if (!quiet) {
+      void say((toast) => toast.error(problem.title, text === problem.title ? undefined : { description: text }))
+    }
     return problem
   }
 }

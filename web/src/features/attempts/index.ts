@@ -1,0 +1,5 @@
+export { AttemptEvidence } from './AttemptEvidence'
+export { AttemptList } from './AttemptList'
+export { useGetAttemptQuery } from './attemptsApi'
+export { CurrentAttempt } from './CurrentAttempt'
+export { GateResults } from './GateResults'

@@ -1,0 +1,44 @@
+import { Ban, RotateCcw } from 'lucide-react'
+import { useState } from 'react'
+import type { TaskView } from '@/shared/api'
+import { newKey } from '@/shared/lib/ids'
+import { useWhyNot } from '@/shared/lib/permissions'
+import { runCommand } from '@/shared/lib/runCommand'
+import { Button } from '@/shared/ui'
+import { CancelTask } from './CancelTask'
+import { isCancellable, isRetryable } from './queue'
+import { useRetryTaskMutation } from './tasksApi'
+
+export function TaskActions({ task }: { task: TaskView }) {
+  const [retry, { isLoading }] = useRetryTaskMutation()
+  const [cancelling, setCancelling] = useState(false)
+  const mayNotRetry = useWhyNot('retry_task')
+  const mayNotSteer = useWhyNot('command')
+  return (
+    <>
+      {isRetryable(task) && (
+        <Button
+          icon={<RotateCcw aria-hidden />}
+          pending={isLoading}
+          disabledBecause={mayNotRetry}
+          onClick={() =>
+            void runCommand(retry({ id: task.id, key: newKey() }).unwrap(), { done: 'Put back into the queue' })
+          }
+        >
+          Retry
+        </Button>
+      )}
+      {isCancellable(task) && (
+        <Button
+          look="danger"
+          icon={<Ban aria-hidden />}
+          disabledBecause={mayNotSteer}
+          onClick={() => setCancelling(true)}
+        >
+          Cancel task
+        </Button>
+      )}
+      <CancelTask task={task} open={cancelling} onOpenChange={setCancelling} />
+    </>
+  )
+}

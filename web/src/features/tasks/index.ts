@@ -1,0 +1,5 @@
+export { AddTask } from './AddTask'
+export { Queue } from './Queue'
+export { TaskActions } from './TaskActions'
+export { TaskBrief } from './TaskBrief'
+export { useGetTaskQuery } from './tasksApi'
