@@ -44,11 +44,11 @@ class Durable:
 
     def workflow(self, name: str, function: Callable[P, R]) -> Callable[P, R]:
         """Make a function durable; its arguments are JSON."""
-        return DBOS.workflow(name=name)(function)
+        return DBOS.workflow(name=name)(_plain(function))
 
     def step(self, name: str, function: Callable[P, R]) -> Callable[P, R]:
         """A step of a workflow: its result, which is JSON, is recorded once it has ended."""
-        return DBOS.step(name=name)(function)
+        return DBOS.step(name=name)(_plain(function))
 
     def launch(self) -> None:
         """Create or update DBOS's tables and begin."""
@@ -62,6 +62,15 @@ class Durable:
     def stop(self) -> None:
         """End this process's part; running steps are not waited for."""
         DBOS.destroy(workflow_completion_timeout_sec=0)
+
+
+def _plain(function: Callable[P, R]) -> Callable[P, R]:
+    """DBOS writes an attribute onto what it decorates, which a bound method does not take."""
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return function(*args, **kwargs)
+
+    return call
 
 
 def purge(database: Database, *, before: datetime, limit: int = 1000) -> int:

@@ -5,9 +5,11 @@ death of its owner. The next owner of the data folder ends such a leftover and s
 same files.
 """
 
+import ctypes
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -76,8 +78,15 @@ class PostgresFailed(DevTeamError):
 class EmbeddedPostgres:
     """One server on one data folder. Methods block; they may be called from several threads."""
 
-    def __init__(self, data: DataFolder, *, settings: Mapping[str, str] | None = None) -> None:
-        """`settings` are server settings on top of, or instead of, our own."""
+    def __init__(
+        self, data: DataFolder, *, settings: Mapping[str, str] | None = None, follow_parent: bool = False
+    ) -> None:
+        """`settings` are server settings on top of, or instead of, our own.
+
+        With `follow_parent` the server ends by itself when the thread that started it does, by whatever death;
+        start it from a thread that lives as long as the server should.
+        """
+        self._follow_parent = follow_parent
         self._data = data
         self._settings = {**_SETTINGS, **(settings or {})}
         self._cluster = data.postgres / "cluster"
@@ -249,6 +258,7 @@ class EmbeddedPostgres:
                 env=_environment(),
                 start_new_session=True,
                 umask=0o077,
+                preexec_fn=_end_with_parent if self._follow_parent else None,
                 **self._account_arguments(),
             )
 
@@ -316,6 +326,11 @@ class EmbeddedPostgres:
                 connection.execute(
                     psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(DATABASE))
                 )
+
+
+def _end_with_parent() -> None:
+    """In the server's process before it begins: a fast shutdown when the parent dies (PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGINT, 0, 0, 0)
 
 
 def running_database_url(path: Path) -> str | None:
