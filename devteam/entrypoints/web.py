@@ -1,7 +1,7 @@
 """The web process: builds the objects, wires them to the HTTP edge, starts and stops what runs beside it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.exc import SQLAlchemyError
 
 import devteam
+from devteam.access.model import SESSION_COOKIE, Actor
 from devteam.access.routes import router as access_routes
 from devteam.access.service import AccessService
 from devteam.adapters.git.probe import probe_repository
@@ -27,6 +28,9 @@ from devteam.kit.log import get_logger
 from devteam.kit.pages import page_route
 from devteam.kit.request_guard import RequestGuard
 from devteam.kit.settings import WebSettings
+from devteam.live.connect import Authenticate
+from devteam.live.hub import LiveHub
+from devteam.live.routes import router as live_routes
 from devteam.migrations.run import HEAD, current_revision
 from devteam.projects.ports import RepositoryProbe
 from devteam.projects.routes import router as project_routes
@@ -66,10 +70,13 @@ def create_app(
         separate_input_output_schemas=False,
         lifespan=_lifespan,
     )
-    app.state.provided = _services(settings, database, clock, probe)
+    access = AccessService(database, clock)
+    hub = LiveHub(database, clock, _authenticate(access), allowed_origins=settings.allowed_origins)
+    app.state.live_hub = hub
+    app.state.provided = _services(settings, database, clock, probe, access, hub)
     app.add_middleware(RequestGuard, max_body_bytes=settings.max_body_bytes)
     problems.install(app)
-    for router in (access_routes, customer_routes, project_routes, task_routes, execution_routes):
+    for router in (access_routes, customer_routes, project_routes, task_routes, execution_routes, live_routes):
         app.include_router(router)
     _add_health(app, database)
     app.router.routes.append(page_route(settings.web_app or Path(devteam.__file__).parent / "web_app"))
@@ -78,30 +85,51 @@ def create_app(
 
 
 def _services(
-    settings: WebSettings, database: Database, clock: Clock, probe: RepositoryProbe
+    settings: WebSettings,
+    database: Database,
+    clock: Clock,
+    probe: RepositoryProbe,
+    access: AccessService,
+    hub: LiveHub,
 ) -> dict[type, Any]:
     parts = (
         settings,
         database,
-        AccessService(database, clock),
+        access,
         Commands(database, clock),
         CustomerService(database, clock),
         ProjectService(database, clock, probe),
         TaskService(database, clock),
         ExecutionService(database, clock),
-        ExecutionReads(database, clock, LivePosition()),
+        ExecutionReads(database, clock, LivePosition(lambda: hub.overview_position(), lambda: hub.customer_epoch)),
     )
     return {type(part): part for part in parts}
+
+
+def _authenticate(access: AccessService) -> Authenticate:
+    """Who opens the socket: by session cookie, or by API token for clients that are no browser."""
+
+    def authenticate(cookies: Mapping[str, str], headers: Mapping[str, str]) -> Actor | None:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return access.actor_for_api_token(token)
+        cookie = cookies.get(SESSION_COOKIE)
+        return access.actor_for_session(cookie) if cookie else None
+
+    return authenticate
 
 
 def _lifespan(app: FastAPI) -> AbstractAsyncContextManager[None]:
     @asynccontextmanager
     async def run() -> AsyncIterator[None]:
         provided: dict[type, Any] = app.state.provided
+        hub: LiveHub = app.state.live_hub
+        await hub.start()
         tidying = asyncio.create_task(_tidy(provided[Commands], provided[AccessService]))
         try:
             yield
         finally:
+            await hub.stop()
             tidying.cancel()
             with suppress(asyncio.CancelledError):
                 await tidying
