@@ -1,29 +1,9 @@
 """Reads over workers."""
 
-from typing import Any
-
-from devteam.kit.db import Connection, Row, sql
-from devteam.kit.wire import View
-from devteam.workers.schemas import WorkerView
+from devteam.kit.db import Connection, sql
+from devteam.workers.schemas import WorkerList, WorkerView
 
 _SHOW_DEAD_FOR = "1 hour"
-
-
-class WorkerLoad(WorkerView):
-    """A worker and how many of its slots are taken."""
-
-    slots_used: int
-
-    @classmethod
-    def from_row(cls, row: Row[Any]) -> "WorkerLoad":
-        """From a row of `workers` with `slots_used`."""
-        return cls(**WorkerView.from_row(row).model_dump(), slots_used=row.slots_used)
-
-
-class WorkerList(View):
-    """Workers that live or died lately, oldest first."""
-
-    workers: list[WorkerLoad]
 
 
 def worker_list(connection: Connection) -> WorkerList:
@@ -36,4 +16,4 @@ def worker_list(connection: Connection) -> WorkerList:
                 WHERE w.state <> 'dead' OR w.heartbeat_at > now() - interval '{_SHOW_DEAD_FOR}' ORDER BY w.id"""
         )
     )
-    return WorkerList(workers=[WorkerLoad.from_row(row) for row in rows])
+    return WorkerList(workers=[WorkerView.from_row(row) for row in rows])
