@@ -1,10 +1,10 @@
 import { getRouteApi, Link, useLocation } from '@tanstack/react-router'
 import { useSelector } from 'react-redux'
-import { AttemptEvidence, useGetAttemptQuery } from '@/features/attempts'
-import { type AttemptView, toProblem } from '@/shared/api'
-import { useTopic } from '@/shared/live/LiveContext'
+import { AttemptEvidence } from '@/features/attempts'
+import { type AttemptView, toProblem, useGetAttemptQuery } from '@/shared/api'
 import { fullTime } from '@/shared/lib/format'
 import { usePageTitle } from '@/shared/lib/usePageTitle'
+import { useTopic } from '@/shared/live/LiveContext'
 import { type LiveRoot, selectAttemptTable, selectCustomer } from '@/shared/state/selectors'
 import { Button, Mono, Muted, Notice, OutcomeBadge, Panel, ProblemNotice, SkeletonLines } from '@/shared/ui'
 import { Crumbs, Padded, PageTitle } from './parts'
@@ -13,11 +13,14 @@ const route = getRouteApi('/shell/attempts/$id')
 
 export function AttemptPage() {
   const { id } = route.useParams()
-  const { currentData: attempt, error, refetch } = useGetAttemptQuery(id)
+  const { currentData: attempt, error, refetch } = useGetAttemptQuery({ attemptId: id })
   usePageTitle(attempt ? `Attempt ${attempt.number}: ${attempt.taskTitle}` : undefined)
   if (error && !attempt) {
     return (
-      <ProblemNotice problem={toProblem(error)} action={<Button onClick={() => void refetch()}>Try again</Button>} />
+      <ProblemNotice
+        problem={toProblem(error)}
+        action={<Button onClick={() => void refetch()}>Try again</Button>}
+      />
     )
   }
   return attempt ? <Attempt fetched={attempt} /> : <SkeletonLines count={3} height={72} />
@@ -56,7 +59,8 @@ function Attempt({ fetched }: { fetched: AttemptView }) {
         hint={
           <Muted>
             started {fullTime(attempt.startedAt)}
-            {attempt.finishedAt && `, finished ${fullTime(attempt.finishedAt)}`} · <Mono>{attempt.executor}</Mono>
+            {attempt.finishedAt && `, finished ${fullTime(attempt.finishedAt)}`} ·{' '}
+            <Mono>{attempt.executor}</Mono>
             {attempt.isolation && ` · ${attempt.isolation}`}
           </Muted>
         }

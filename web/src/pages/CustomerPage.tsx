@@ -8,9 +8,9 @@ import { ExecutionControls } from '@/features/executions'
 import { AddTask, Queue } from '@/features/tasks'
 import type { AttemptView } from '@/shared/api'
 import { idleText } from '@/shared/essentials'
-import { useTopic } from '@/shared/live/LiveContext'
 import { plural } from '@/shared/lib/format'
 import { usePageTitle } from '@/shared/lib/usePageTitle'
+import { useTopic } from '@/shared/live/LiveContext'
 import {
   type LiveRoot,
   selectAttempts,
@@ -100,7 +100,10 @@ function Work({ customerId, idle }: { customerId: string; idle: string }) {
             <Empty title="No task is being worked on">{idle}</Empty>
           )}
         </Panel>
-        <Panel title="Finished attempts" hint={finished.length > 0 ? plural(finished.length, 'attempt') : undefined}>
+        <Panel
+          title="Finished attempts"
+          hint={finished.length > 0 ? plural(finished.length, 'attempt') : undefined}
+        >
           <AttemptList attempts={finished} empty="No attempt has finished yet" />
         </Panel>
       </div>

@@ -1,7 +1,7 @@
 import { useSelector } from 'react-redux'
 import styled from 'styled-components'
 import { Totals } from '@/features/overview'
-import { toProblem, useGetWorkersQuery, type WorkerView } from '@/shared/api'
+import { toProblem, useListWorkersQuery, type WorkerView } from '@/shared/api'
 import { ago, fullTime } from '@/shared/lib/format'
 import { useNow } from '@/shared/lib/useNow'
 import { usePageTitle } from '@/shared/lib/usePageTitle'
@@ -30,7 +30,7 @@ const STATE: Record<WorkerView['state'], string> = {
 
 export function SystemPage() {
   usePageTitle('System')
-  const { data, error, refetch } = useGetWorkersQuery(undefined, { pollingInterval: 5000 })
+  const { data, error, refetch } = useListWorkersQuery(undefined, { pollingInterval: 5000 })
   const connection = useSelector(selectConnection)
   const link = useSelector((state: LiveRoot) => state.devTeam.systemMetrics.link)
   return (
@@ -51,7 +51,7 @@ export function SystemPage() {
               action={<Button onClick={() => void refetch()}>Try again</Button>}
             />
           ) : data ? (
-            <Workers workers={data} />
+            <Workers workers={data.workers} />
           ) : (
             <SkeletonLines count={2} />
           )}
@@ -72,7 +72,6 @@ function Workers({ workers }: { workers: WorkerView[] }) {
     return <Empty title="No worker is registered">Start one with: devteam worker</Empty>
   }
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a part that scrolls sideways must be reachable by keyboard
     <Scroll tabIndex={0}>
       <Table>
         <thead>
@@ -113,7 +112,8 @@ function Workers({ workers }: { workers: WorkerView[] }) {
 
 function Metrics({ metrics }: { metrics: Record<string, unknown> }) {
   const entries = Object.entries(metrics)
-  if (entries.length === 0) return <Empty title="No metrics yet">They come with the engine's heartbeat.</Empty>
+  if (entries.length === 0)
+    return <Empty title="No metrics yet">They come with the engine's heartbeat.</Empty>
   return (
     <Table>
       <tbody>

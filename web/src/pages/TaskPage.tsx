@@ -2,10 +2,16 @@ import { getRouteApi, Link } from '@tanstack/react-router'
 import { useEffect, useMemo } from 'react'
 import { useSelector } from 'react-redux'
 import { AttemptList } from '@/features/attempts'
-import { TaskActions, TaskBrief, useGetTaskQuery } from '@/features/tasks'
-import { type TaskDetail, toProblem } from '@/shared/api'
-import { useTopic } from '@/shared/live/LiveContext'
+import { TaskActions, TaskBrief } from '@/features/tasks'
+import {
+  type AttemptView,
+  type TaskDetail,
+  toProblem,
+  useGetTaskQuery,
+  useListAttemptsOfTaskQuery,
+} from '@/shared/api'
 import { usePageTitle } from '@/shared/lib/usePageTitle'
+import { useTopic } from '@/shared/live/LiveContext'
 import { type LiveRoot, selectAttempts, selectCustomer, selectTaskTable } from '@/shared/state/selectors'
 import { Button, Panel, ProblemNotice, SkeletonLines } from '@/shared/ui'
 import { Crumbs, PageTitle, Stack } from './parts'
@@ -14,11 +20,14 @@ const route = getRouteApi('/shell/tasks/$id')
 
 export function TaskPage() {
   const { id } = route.useParams()
-  const { currentData: task, error, refetch } = useGetTaskQuery(id)
+  const { currentData: task, error, refetch } = useGetTaskQuery({ taskId: id })
   usePageTitle(task?.title)
   if (error && !task) {
     return (
-      <ProblemNotice problem={toProblem(error)} action={<Button onClick={() => void refetch()}>Try again</Button>} />
+      <ProblemNotice
+        problem={toProblem(error)}
+        action={<Button onClick={() => void refetch()}>Try again</Button>}
+      />
     )
   }
   return task ? <Task task={task} onStale={refetch} /> : <SkeletonLines count={3} height={72} />
@@ -28,8 +37,7 @@ function Task({ task, onStale }: { task: TaskDetail; onStale: () => void }) {
   useTopic(`customer:${task.customerId}`)
   const customer = useSelector((state: LiveRoot) => selectCustomer(state, task.customerId))
   const live = useSelector((state: LiveRoot) => selectTaskTable(state, task.customerId)[task.id])
-  const all = useSelector((state: LiveRoot) => selectAttempts(state, task.customerId))
-  const attempts = useMemo(() => all.filter((attempt) => attempt.taskId === task.id), [all, task.id])
+  const attempts = useAttempts(task)
   const stale = live !== undefined && live.version > task.version
 
   useEffect(() => {
@@ -62,4 +70,15 @@ function Task({ task, onStale }: { task: TaskDetail; onStale: () => void }) {
       </Stack>
     </>
   )
+}
+
+/** The task's attempts: all that there ever were, the newest in their live state. */
+function useAttempts(task: TaskDetail): AttemptView[] {
+  const { data } = useListAttemptsOfTaskQuery({ taskId: task.id })
+  const live = useSelector((state: LiveRoot) => selectAttempts(state, task.customerId))
+  return useMemo(() => {
+    const byId = new Map((data?.attempts ?? []).map((attempt) => [attempt.id, attempt]))
+    for (const attempt of live) if (attempt.taskId === task.id) byId.set(attempt.id, attempt)
+    return [...byId.values()].sort((a, b) => b.startedAt.localeCompare(a.startedAt))
+  }, [data, live, task.id])
 }

@@ -56,7 +56,11 @@ const Group = ({ title, children }: { title: string; children: ReactNode }) => (
 
 const CARDS: Partial<CustomerCard>[] = [
   {},
-  { executionStatus: 'error', statusReason: { code: 'no_worker', text: 'No worker is alive.' }, healthScore: 0.31 },
+  {
+    executionStatus: 'error',
+    statusReason: { code: 'no_worker', text: 'No worker is alive.' },
+    healthScore: 0.31,
+  },
   { executionStatus: 'paused', pauseRequested: null, healthScore: 0.62, healthTrend: 'down' },
   { executionStatus: null, executionId: null, currentTask: null, healthScore: null, healthTrend: null },
 ]

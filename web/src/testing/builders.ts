@@ -37,7 +37,9 @@ export function buildCard(part: Partial<CustomerCard> = {}): CustomerCard {
     needsYou: 0,
     healthScore: 0.92,
     healthTrend: 'up',
-    healthParts: [{ name: 'Success', weight: 0.5, value: 0.95, text: '19 of the last 20 attempts succeeded.' }],
+    healthParts: [
+      { name: 'Success', weight: 0.5, value: 0.95, text: '19 of the last 20 attempts succeeded.' },
+    ],
     currentTask: {
       taskId: 'task-1',
       title: 'Sort the imports',
@@ -75,7 +77,6 @@ export function buildTotals(part: Partial<SystemTotals> = {}): SystemTotals {
     tasksCompletedToday: 12,
     needsYou: 0,
     workersAlive: 1,
-    emergencyStop: false,
     ...part,
   }
 }
@@ -128,12 +129,13 @@ export function buildGate(part: Partial<GateResult> = {}): GateResult {
   return {
     name: 'tests',
     stage: 'post_task',
+    round: 1,
     required: true,
     passed: true,
     baseRed: false,
     exitCode: 0,
     seconds: 4.2,
-    tests: { passed: 455, failed: 0, broken: [] },
+    tests: { passed: 455, failed: 0, skipped: 0, broken: [] },
     text: 'All tests that passed before pass now.',
     outputTail: '455 passed in 4.1s',
     commit: null,
@@ -153,6 +155,7 @@ export function buildAttempt(part: Partial<AttemptView> = {}): AttemptView {
     executionId: 'execution-1',
     number: 1,
     run: 1,
+    round: 1,
     phase: 'execution',
     outcome: null,
     monitoring: null,
@@ -172,8 +175,8 @@ export function buildAttempt(part: Partial<AttemptView> = {}): AttemptView {
     startedAt: AT,
     finishedAt: null,
     phases: [
-      { phase: 'planning', round: 1, startedAt: AT, endedAt: '2026-11-24T10:00:01.000Z' },
-      { phase: 'execution', round: 1, startedAt: '2026-11-24T10:00:01.000Z', endedAt: null },
+      { phase: 'planning', round: 1, run: 1, startedAt: AT, endedAt: '2026-11-24T10:00:01.000Z' },
+      { phase: 'execution', round: 1, run: 1, startedAt: '2026-11-24T10:00:01.000Z', endedAt: null },
     ],
     gates: [],
     workspaceKept: false,

@@ -152,16 +152,16 @@ const Row = memo(function Row({ attempt, scale }: { attempt: AttemptView; scale:
             {attempt.filesChanged !== null &&
               ` · ${plural(attempt.filesChanged, 'file')} +${attempt.linesAdded ?? 0} −${attempt.linesDeleted ?? 0}`}
             {failedGates > 0 && ` · ${plural(failedGates, 'gate')} failed`}
-            {attempt.monitoring && attempt.monitoring !== 'skipped' && ` · ${MONITORING_NAME[attempt.monitoring]}`}
+            {attempt.monitoring &&
+              attempt.monitoring !== 'skipped' &&
+              ` · ${MONITORING_NAME[attempt.monitoring]}`}
           </Muted>
         </div>
         <div data-line>
           <TimeLine attempt={attempt} scale={scale} now={now} />
         </div>
         <span data-number>{shortDuration(seconds)}</span>
-        <span data-hash>
-          {attempt.commit && <Hash hash={attempt.mergedCommit ?? attempt.commit} />}
-        </span>
+        <span data-hash>{attempt.commit && <Hash hash={attempt.mergedCommit ?? attempt.commit} />}</span>
       </Summary>
       {open && (
         <Details>

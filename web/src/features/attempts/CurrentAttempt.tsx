@@ -36,7 +36,8 @@ export function CurrentAttempt({ attempt }: { attempt: AttemptView }) {
             <Link to="/attempts/$id" params={{ id: attempt.id }}>
               attempt {attempt.number}
             </Link>
-            {attempt.run > 1 && `, run ${attempt.run}`} · since {clockTime(attempt.startedAt)} · {attempt.executor}
+            {attempt.run > 1 && `, run ${attempt.run}`} · since {clockTime(attempt.startedAt)} ·{' '}
+            {attempt.executor}
             {attempt.frozen && ' · frozen'}
           </Muted>
         </div>

@@ -1,11 +1,10 @@
 import { Columns2, Rows2 } from 'lucide-react'
 import { lazy, Suspense, useState } from 'react'
 import styled from 'styled-components'
-import { toProblem } from '@/shared/api'
+import { type DiffView, toProblem, useGetAttemptDiffQuery } from '@/shared/api'
 import { plural } from '@/shared/lib/format'
 import { useMedia } from '@/shared/lib/useMedia'
 import { Button, Empty, Muted, Notice, ProblemNotice, SkeletonLines, t } from '@/shared/ui'
-import { useGetAttemptDiffQuery } from './attemptsApi'
 
 const DiffFiles = lazy(() => import('./DiffFiles'))
 
@@ -20,12 +19,15 @@ const Bar = styled.div`
 
 /** What an attempt changed; loaded when it is looked at. */
 export function DiffPanel({ attemptId }: { attemptId: string }) {
-  const { data, error, refetch } = useGetAttemptDiffQuery(attemptId)
+  const { data, error, refetch } = useGetAttemptDiffQuery({ attemptId })
   const narrow = useMedia('(max-width: 900px)')
   const [split, setSplit] = useState(false)
   if (error) {
     return (
-      <ProblemNotice problem={toProblem(error)} action={<Button onClick={() => void refetch()}>Try again</Button>} />
+      <ProblemNotice
+        problem={toProblem(error)}
+        action={<Button onClick={() => void refetch()}>Try again</Button>}
+      />
     )
   }
   if (!data) return <SkeletonLines count={4} height={18} />
@@ -66,6 +68,7 @@ export function DiffPanel({ attemptId }: { attemptId: string }) {
   )
 }
 
-function sum(files: { added: number; deleted: number }[], what: 'added' | 'deleted'): number {
-  return files.reduce((total, file) => total + file[what], 0)
+/** Binary files count no lines. */
+function sum(files: DiffView['files'], what: 'added' | 'deleted'): number {
+  return files.reduce((total, file) => total + (file[what] ?? 0), 0)
 }

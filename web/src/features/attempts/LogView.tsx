@@ -128,8 +128,22 @@ export function LogView({ attemptId, hash = '', height, fileName }: Props) {
         </label>
         {text !== '' && (
           <>
-            <Button size="s" look="quiet" iconOnly aria-label="Previous match" icon={<ChevronUp aria-hidden />} onClick={() => goTo(-1)} />
-            <Button size="s" look="quiet" iconOnly aria-label="Next match" icon={<ChevronDown aria-hidden />} onClick={() => goTo(1)} />
+            <Button
+              size="s"
+              look="quiet"
+              iconOnly
+              aria-label="Previous match"
+              icon={<ChevronUp aria-hidden />}
+              onClick={() => goTo(-1)}
+            />
+            <Button
+              size="s"
+              look="quiet"
+              iconOnly
+              aria-label="Next match"
+              icon={<ChevronDown aria-hidden />}
+              onClick={() => goTo(1)}
+            />
             <Muted role="status">
               {hits.length === 0 ? 'no match' : `${hit + 1} of ${plural(hits.length, 'line')}`}
             </Muted>
@@ -178,7 +192,8 @@ export function LogView({ attemptId, hash = '', height, fileName }: Props) {
         }}
         onScroll={(event) => {
           const { scrollTop, scrollHeight, clientHeight } = event.currentTarget
-          if (!follow && !target && lines.length > 0 && scrollHeight - scrollTop - clientHeight < 4) setFollow(true)
+          if (!follow && !target && lines.length > 0 && scrollHeight - scrollTop - clientHeight < 4)
+            setFollow(true)
         }}
       >
         {lines.length === 0 ? (

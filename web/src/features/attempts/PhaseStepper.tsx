@@ -44,7 +44,12 @@ const List = styled.ol`
   }
 `
 const ICON: Record<StepState, typeof Check> = { done: Check, current: LoaderCircle, failed: X, todo: Circle }
-const SAID: Record<StepState, string> = { done: 'done', current: 'now', failed: 'failed here', todo: 'not begun' }
+const SAID: Record<StepState, string> = {
+  done: 'done',
+  current: 'now',
+  failed: 'failed here',
+  todo: 'not begun',
+}
 
 /** The five phases of one attempt: where it stands and how long each took. */
 export function PhaseStepper({ attempt }: { attempt: AttemptView }) {

@@ -1,5 +1,4 @@
 export { AttemptEvidence } from './AttemptEvidence'
 export { AttemptList } from './AttemptList'
-export { useGetAttemptQuery } from './attemptsApi'
 export { CurrentAttempt } from './CurrentAttempt'
 export { GateResults } from './GateResults'

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react'
-import { apiBase, type OutputPage } from '@/shared/api'
+import type { OutputPage } from '@/shared/api'
 import { useLiveClient } from '@/shared/live/LiveContext'
 import { LogBuffer } from './logBuffer'
 
@@ -69,13 +69,13 @@ export function useLog(attemptId: string): LogState {
     setState(EMPTY)
     void catchUp()
     const off = client.followLog(attemptId, (news) => {
-      if (news.type === 'log' && !fetching && news.offset === next && news.nextOffset !== undefined) {
+      if (news.type === 'log' && !fetching && news.offset === next) {
         buffer.append(news.text)
         next = news.nextOffset
         complete = news.complete
         lastNews = Date.now()
         show()
-      } else if (news.type === 'log_gap' || news.offset + 1 > next || news.complete) {
+      } else if (news.type === 'log_gap' || news.nextOffset > next || news.complete !== complete) {
         void catchUp()
       }
     })
@@ -94,10 +94,13 @@ export function useLog(attemptId: string): LogState {
 }
 
 async function outputPage(attemptId: string, offset: number, signal: AbortSignal): Promise<OutputPage> {
-  const answer = await fetch(`${apiBase()}/attempts/${attemptId}/output?offset=${offset}`, {
-    credentials: 'same-origin',
-    signal,
-  })
+  const answer = await fetch(
+    `${window.location.origin}/api/devteam/attempts/${attemptId}/output?offset=${offset}`,
+    {
+      credentials: 'same-origin',
+      signal,
+    },
+  )
   if (!answer.ok) throw new Error(`The output cannot be read (${answer.status}).`)
   return (await answer.json()) as OutputPage
 }

@@ -1,11 +1,10 @@
 import { useState } from 'react'
 import styled from 'styled-components'
-import { type EventView, toProblem } from '@/shared/api'
+import { type EventView, toProblem, useLazyListActivityQuery, useListActivityQuery } from '@/shared/api'
 import { ago, fullTime } from '@/shared/lib/format'
 import { runCommand } from '@/shared/lib/runCommand'
 import { useNow } from '@/shared/lib/useNow'
 import { Button, Empty, ProblemNotice, SkeletonLines, t } from '@/shared/ui'
-import { useGetActivityQuery, useLazyGetActivityQuery } from './customersApi'
 
 const List = styled.ol`
   max-height: 420px;
@@ -26,8 +25,8 @@ const List = styled.ol`
 
 /** Who did what, newest first. */
 export function Activity({ customerId }: { customerId: string }) {
-  const { currentData, error, refetch } = useGetActivityQuery({ customerId })
-  const [loadMore, { isFetching }] = useLazyGetActivityQuery()
+  const { currentData, error, refetch } = useListActivityQuery({ customerId })
+  const [loadMore, { isFetching }] = useLazyListActivityQuery()
   const [older, setOlder] = useState<{ items: EventView[]; nextCursor: string | null } | null>(null)
   const now = useNow()
   if (error && !currentData) {
@@ -57,7 +56,6 @@ export function Activity({ customerId }: { customerId: string }) {
     )
   }
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling list must be reachable by keyboard
     <List tabIndex={0} aria-label="Activity">
       {items.map((event) => (
         <li key={event.id}>

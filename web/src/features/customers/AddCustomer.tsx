@@ -1,12 +1,11 @@
 import { useNavigate } from '@tanstack/react-router'
 import { Plus } from 'lucide-react'
 import { useState } from 'react'
-import type { PriorityClass } from '@/shared/api'
+import { type PriorityClass, useCreateCustomerMutation } from '@/shared/api'
 import { useWhyNot } from '@/shared/lib/permissions'
 import { useForm } from '@/shared/lib/useForm'
 import { PRIORITY_NAME, PRIORITY_WEIGHT } from '@/shared/lib/words'
 import { Button, Dialog, DialogFoot, Field, ProblemNotice } from '@/shared/ui'
-import { useAddCustomerMutation } from './customersApi'
 
 const CLASSES = Object.keys(PRIORITY_NAME) as PriorityClass[]
 
@@ -20,14 +19,17 @@ export function PriorityOptions() {
 
 export function AddCustomer() {
   const [open, setOpen] = useState(false)
-  const [add] = useAddCustomerMutation()
+  const [add] = useCreateCustomerMutation()
   const navigate = useNavigate()
   const form = useForm({
     initial: { name: '', priorityClass: 'standard_customer' as PriorityClass },
     check: ({ name }): Record<string, string> => (name.trim() ? {} : { name: 'A customer needs a name.' }),
     send: async (customer, key) => {
-      const added = await add({ key, customer: { ...customer, name: customer.name.trim() } }).unwrap()
-      if (added.id) void navigate({ to: '/customers/$id', params: { id: added.id } })
+      const added = await add({
+        'idempotency-key': key,
+        customerInput: { ...customer, name: customer.name.trim() },
+      }).unwrap()
+      void navigate({ to: '/customers/$id', params: { id: added.id } })
     },
     done: ({ name }) => `${name} added`,
     onDone: () => setOpen(false),

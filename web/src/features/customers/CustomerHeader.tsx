@@ -3,10 +3,11 @@ import { ChevronDown, ChevronRight } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { useSelector } from 'react-redux'
 import styled from 'styled-components'
-import type { CustomerCard, PriorityClass } from '@/shared/api'
+import { type CustomerCard, type PriorityClass, useEditCustomerMutation } from '@/shared/api'
 import {
   CurrentTaskEssential,
   HealthEssential,
+  NeedsYouMark,
   ProgressEssential,
   RemainingEssential,
   StatusEssential,
@@ -18,7 +19,6 @@ import { useAsOf } from '@/shared/live/useAsOf'
 import type { LiveRoot } from '@/shared/state/selectors'
 import { Button, Menu, MenuItem, Muted, Tip, t, VisuallyHidden } from '@/shared/ui'
 import { PriorityOptions } from './AddCustomer'
-import { useChangeCustomerMutation } from './customersApi'
 
 const Crumbs = styled.nav`
   display: flex;
@@ -113,7 +113,7 @@ export function CustomerCrumbs({ id, name }: { id: string; name: string }) {
 }
 
 function PrioritySelect({ card }: { card: CustomerCard }) {
-  const [change, { isLoading }] = useChangeCustomerMutation()
+  const [change, { isLoading }] = useEditCustomerMutation()
   const notPermitted = useWhyNot('command')
   const select = (
     <label>
@@ -123,7 +123,10 @@ function PrioritySelect({ card }: { card: CustomerCard }) {
         disabled={notPermitted !== null || isLoading}
         onChange={(event) =>
           void runCommand(
-            change({ id: card.id, priorityClass: event.target.value as PriorityClass }).unwrap(),
+            change({
+              customerId: card.id,
+              customerPatch: { priorityClass: event.target.value as PriorityClass },
+            }).unwrap(),
             {
               done: 'Priority class changed',
             },
@@ -150,6 +153,7 @@ export function CustomerHeader({ card, controls }: { card: CustomerCard; control
         <h1>{card.name}</h1>
         <StatusEssential card={card} />
         {card.activity && card.executionStatus !== 'paused' && <Muted>{ACTIVITY_NAME[card.activity]}</Muted>}
+        {card.needsYou > 0 && <NeedsYouMark count={card.needsYou} />}
         {asOf && <Muted>as of {asOf}</Muted>}
         <PrioritySelect card={card} />
         {controls}

@@ -2,7 +2,7 @@ import { FolderGit2, Plus } from 'lucide-react'
 import { useState } from 'react'
 import { useSelector } from 'react-redux'
 import styled from 'styled-components'
-import type { DeliveryMode, Gate, ProjectView } from '@/shared/api'
+import { type DeliveryMode, type Gate, type ProjectView, useCreateProjectMutation } from '@/shared/api'
 import { duration, plural } from '@/shared/lib/format'
 import { useWhyNot } from '@/shared/lib/permissions'
 import { useForm } from '@/shared/lib/useForm'
@@ -20,7 +20,6 @@ import {
   ProblemNotice,
   t,
 } from '@/shared/ui'
-import { useAddProjectMutation } from './customersApi'
 
 const DELIVERY_NAME: Record<DeliveryMode, string> = {
   branch: 'Push a branch',
@@ -59,10 +58,16 @@ export function ProjectList({ customerId }: { customerId: string }) {
 
 function gateText({ gates }: ProjectView): string {
   if (gates.length === 0) return 'no gates'
-  const names = gates.map(
-    (gate) => `${gate.name} (${STAGE_NAME[gate.stage].toLowerCase()}, ${duration(gate.timeoutSeconds)})`,
-  )
+  const names = gates.map(gateLine)
   return `${plural(gates.length, 'gate')}: ${names.join(', ')}`
+}
+
+function gateLine({ name, stage, timeoutSeconds }: Gate): string {
+  const facts = [
+    stage && STAGE_NAME[stage].toLowerCase(),
+    timeoutSeconds !== undefined && `at most ${duration(timeoutSeconds)}`,
+  ]
+  return `${name} (${facts.filter(Boolean).join(', ')})`
 }
 
 const INITIAL = {
@@ -91,7 +96,7 @@ function check({ name, repository }: Values): Record<string, string> {
 
 export function AddProject({ customerId }: { customerId: string }) {
   const [open, setOpen] = useState(false)
-  const [add] = useAddProjectMutation()
+  const [add] = useCreateProjectMutation()
   const form = useForm({
     initial: INITIAL,
     check,
@@ -99,9 +104,9 @@ export function AddProject({ customerId }: { customerId: string }) {
       const gates = gatesOf(values)
       const baseBranch = values.baseBranch.trim()
       return add({
-        key,
+        'idempotency-key': key,
         customerId,
-        project: {
+        projectInput: {
           name: values.name.trim(),
           repository: values.repository.trim(),
           deliveryMode: values.deliveryMode,

@@ -1,11 +1,10 @@
 import { Ban } from 'lucide-react'
 import { useRef, useState } from 'react'
-import { type CustomerCard, fieldErrors, type Problem } from '@/shared/api'
+import { type CustomerCard, fieldErrors, type Problem, useAbortExecutionMutation } from '@/shared/api'
 import { plural } from '@/shared/lib/format'
 import { newKey } from '@/shared/lib/ids'
 import { runCommand } from '@/shared/lib/runCommand'
 import { Button, ConfirmDialog, Field, ProblemNotice } from '@/shared/ui'
-import { useAbortExecutionMutation } from './executionsApi'
 
 interface Props {
   card: CustomerCard
@@ -16,7 +15,7 @@ interface Props {
 
 function consequence(card: CustomerCard): string {
   const running = card.currentTask
-    ? `The task “${card.currentTask.title}” is stopped now and its processes are ended. `
+    ? `The task “${card.currentTask.title}” is stopped now, its processes are ended and it goes back to the queue. `
     : ''
   return (
     `${running}What was delivered stays: commits and branches are kept. ` +
@@ -33,10 +32,13 @@ export function AbortDialog({ card, executionId, open, onOpenChange }: Props) {
 
   const submit = async () => {
     const text = reason.trim() || 'Aborted on the page'
-    const refusal = await runCommand(abort({ id: executionId, reason: text, key: key.current }).unwrap(), {
-      done: `Execution of ${card.name} aborted`,
-      quiet: true,
-    })
+    const refusal = await runCommand(
+      abort({ executionId, reasonInput: { reason: text }, 'idempotency-key': key.current }).unwrap(),
+      {
+        done: `Execution of ${card.name} aborted`,
+        quiet: true,
+      },
+    )
     setProblem(refusal)
     if (refusal) {
       if (refusal.status > 0) key.current = newKey()

@@ -1,14 +1,13 @@
 import { OctagonX } from 'lucide-react'
 import { useRef, useState } from 'react'
 import { useSelector } from 'react-redux'
-import type { Problem } from '@/shared/api'
+import { type Problem, useEmergencyResumeMutation, useEmergencyStopMutation } from '@/shared/api'
 import { plural } from '@/shared/lib/format'
 import { newKey } from '@/shared/lib/ids'
 import { useWhyNot } from '@/shared/lib/permissions'
 import { runCommand } from '@/shared/lib/runCommand'
-import { selectTotals } from '@/shared/state/selectors'
+import { selectStoppedCount, selectTotals } from '@/shared/state/selectors'
 import { Button, ConfirmDialog, Field, Notice, ProblemNotice } from '@/shared/ui'
-import { useEmergencyResumeMutation, useEmergencyStopMutation } from './executionsApi'
 
 const WORD = 'STOP'
 
@@ -30,10 +29,13 @@ export function EmergencyStop() {
   }
   const submit = async () => {
     const text = reason.trim() || 'Emergency stop on the page'
-    const refusal = await runCommand(stop({ reason: text, key: key.current }).unwrap(), {
-      done: 'Everything is stopped',
-      quiet: true,
-    })
+    const refusal = await runCommand(
+      stop({ reasonInput: { reason: text }, 'idempotency-key': key.current }).unwrap(),
+      {
+        done: 'Everything is stopped',
+        quiet: true,
+      },
+    )
     key.current = newKey()
     if (refusal) setProblem(refusal)
     else change(false)
@@ -54,9 +56,9 @@ export function EmergencyStop() {
         onOpenChange={change}
         title="Stop everything now?"
         description={
-          `Every open execution is paused and its running processes are frozen at once` +
+          `Every running attempt is killed at once and every open execution is paused` +
           `${totals ? ` (${plural(totals.activeExecutions, 'active execution')}, ${plural(totals.runningAttempts, 'running attempt')})` : ''}. ` +
-          'Nothing is lost: “Resume all” lets them go on where they were.'
+          'Their tasks go back to the queue and what was delivered stays. “Resume all” lets the executions go on.'
         }
         action={
           <Button
@@ -94,10 +96,10 @@ export function EmergencyStop() {
 
 /** Says that everything is stopped, and offers to go on. */
 export function EmergencyBanner() {
-  const totals = useSelector(selectTotals)
+  const stopped = useSelector(selectStoppedCount)
   const notPermitted = useWhyNot('command')
   const [resume, { isLoading }] = useEmergencyResumeMutation()
-  if (!totals?.emergencyStop) return null
+  if (stopped === 0) return null
   return (
     <Notice
       tone="error"
@@ -107,14 +109,16 @@ export function EmergencyBanner() {
           pending={isLoading}
           disabledBecause={notPermitted}
           onClick={() =>
-            void runCommand(resume({ key: newKey() }).unwrap(), { done: 'All executions go on' })
+            void runCommand(resume({ 'idempotency-key': newKey() }).unwrap(), {
+              done: 'All executions go on',
+            })
           }
         >
           Resume all
         </Button>
       }
     >
-      No execution goes on until somebody resumes them.
+      {plural(stopped, 'execution')} {stopped === 1 ? 'is' : 'are'} paused by it until somebody resumes.
     </Notice>
   )
 }

@@ -1,17 +1,18 @@
 import { Ban, Hourglass, Pause, Play, StepForward } from 'lucide-react'
 import { useState } from 'react'
 import styled from 'styled-components'
-import type { CustomerCard, PauseMode } from '@/shared/api'
+import {
+  type CustomerCard,
+  type PauseMode,
+  usePauseExecutionMutation,
+  useResumeExecutionMutation,
+  useStartExecutionMutation,
+} from '@/shared/api'
 import { newKey } from '@/shared/lib/ids'
 import { controlsFor, useWhyNot } from '@/shared/lib/permissions'
 import { runCommand } from '@/shared/lib/runCommand'
 import { Button, t } from '@/shared/ui'
 import { AbortDialog } from './AbortDialog'
-import {
-  usePauseExecutionMutation,
-  useResumeExecutionMutation,
-  useStartExecutionMutation,
-} from './executionsApi'
 
 const Row = styled.div`
   display: flex;
@@ -35,8 +36,9 @@ export function ExecutionControls({ card, compact = false }: Props) {
   const { start: s, pause: p, resume: r, abort: a } = controlsFor(card, notPermitted)
   const open = sensible.start.disabledBecause !== null && !card.archived
   const size = compact ? 's' : 'm'
-  const id = card.executionId ?? ''
-  const doPause = (mode: PauseMode) => void runCommand(pause({ id, mode, key: newKey() }).unwrap())
+  const executionId = card.executionId ?? ''
+  const doPause = (mode: PauseMode) =>
+    void runCommand(pause({ executionId, pauseInput: { mode }, 'idempotency-key': newKey() }).unwrap())
   const shown = (state: { disabledBecause: string | null }) => !compact || state.disabledBecause === null
 
   return (
@@ -48,7 +50,11 @@ export function ExecutionControls({ card, compact = false }: Props) {
           icon={<Play aria-hidden />}
           pending={starting.isLoading}
           disabledBecause={s.disabledBecause}
-          onClick={() => void runCommand(start({ customerId: card.id, key: newKey() }).unwrap())}
+          onClick={() =>
+            void runCommand(
+              start({ startInput: { customerId: card.id }, 'idempotency-key': newKey() }).unwrap(),
+            )
+          }
         >
           Start
         </Button>
@@ -57,7 +63,7 @@ export function ExecutionControls({ card, compact = false }: Props) {
         <Button
           size={size}
           icon={<Pause aria-hidden />}
-          pending={pausing.isLoading && pausing.originalArgs?.mode === 'now'}
+          pending={pausing.isLoading && pausing.originalArgs?.pauseInput.mode === 'now'}
           disabledBecause={
             p.disabledBecause ?? (card.pauseRequested === 'now' ? 'A pause is on its way.' : null)
           }
@@ -69,7 +75,7 @@ export function ExecutionControls({ card, compact = false }: Props) {
       {open && !compact && (
         <Button
           icon={<Hourglass aria-hidden />}
-          pending={pausing.isLoading && pausing.originalArgs?.mode === 'after_current_task'}
+          pending={pausing.isLoading && pausing.originalArgs?.pauseInput.mode === 'after_current_task'}
           disabledBecause={
             p.disabledBecause ?? (card.pauseRequested ? 'A pause is requested already.' : null)
           }
@@ -85,7 +91,7 @@ export function ExecutionControls({ card, compact = false }: Props) {
           icon={<StepForward aria-hidden />}
           pending={resuming.isLoading}
           disabledBecause={r.disabledBecause}
-          onClick={() => void runCommand(resume({ id, key: newKey() }).unwrap())}
+          onClick={() => void runCommand(resume({ executionId, 'idempotency-key': newKey() }).unwrap())}
         >
           Resume
         </Button>

@@ -1,5 +1,4 @@
 import { Link } from '@tanstack/react-router'
-import { Hand } from 'lucide-react'
 import { memo, type ReactNode, useId } from 'react'
 import { useSelector } from 'react-redux'
 import styled from 'styled-components'
@@ -7,6 +6,7 @@ import type { CustomerCard as Card } from '@/shared/api'
 import {
   CurrentTaskEssential,
   HealthEssential,
+  NeedsYouMark,
   ProgressEssential,
   RemainingEssential,
   StatusEssential,
@@ -59,16 +59,6 @@ const Sub = styled.div`
   gap: 2px ${t.space.m};
   margin-top: -6px;
   min-height: 18px;
-`
-export const NeedsYou = styled.span`
-  display: inline-flex;
-  align-items: center;
-  gap: 4px;
-  color: ${t.color.needsYou};
-  font-size: ${t.text.s};
-  font-weight: 600;
-  white-space: nowrap;
-  svg { width: 13px; height: 13px; }
 `
 const Pair = styled.div`
   display: grid;
@@ -139,12 +129,3 @@ export const CustomerCard = memo(function CustomerCard({ id, renderControls }: P
     </Root>
   )
 })
-
-export function NeedsYouMark({ count }: { count: number }) {
-  return (
-    <NeedsYou>
-      <Hand aria-hidden />
-      Needs you: {count}
-    </NeedsYou>
-  )
-}

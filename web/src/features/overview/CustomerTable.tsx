@@ -7,6 +7,7 @@ import type { CustomerCard as Card } from '@/shared/api'
 import {
   CurrentTaskEssential,
   HealthEssential,
+  NeedsYouMark,
   ProgressEssential,
   RemainingEssential,
   StatusEssential,
@@ -15,7 +16,6 @@ import { useMedia } from '@/shared/lib/useMedia'
 import { PRIORITY_NAME, shownStatus } from '@/shared/lib/words'
 import { type LiveRoot, selectCard } from '@/shared/state/selectors'
 import { Muted, t } from '@/shared/ui'
-import { NeedsYouMark } from './CustomerCard'
 
 const COLUMNS = 'minmax(140px, 1.4fr) 128px minmax(150px, 1.2fr) 112px minmax(170px, 1.8fr) 172px 176px'
 const WIDE_ROW = 56

@@ -1,10 +1,9 @@
 import { KeyRound, LoaderCircle } from 'lucide-react'
 import { useEffect, useRef, useState } from 'react'
 import styled from 'styled-components'
-import { type Problem, problemText } from '@/shared/api'
+import { type Problem, problemText, useSignInMutation } from '@/shared/api'
 import { runCommand } from '@/shared/lib/runCommand'
 import { Button, Mono, Notice, t } from '@/shared/ui'
-import { useSignInMutation } from './sessionApi'
 
 const Root = styled.main`
   display: grid;
@@ -44,8 +43,8 @@ export function EngineUnreachable({ onRetry }: { onRetry: () => void }) {
     <Root>
       <h1>The engine cannot be reached</h1>
       <p>
-        This page has loaded, but the engine behind it does not answer. Start it with <Mono>devteam up</Mono>;
-        nothing is lost.
+        This page has loaded, but the engine behind it does not answer. Start it with <Mono>devteam up</Mono>.
+        Nothing is lost.
       </p>
       <div>
         <Button look="primary" onClick={onRetry}>
@@ -71,7 +70,7 @@ export function SignIn({ token, onSignedIn }: SignInProps) {
   useEffect(() => {
     if (!token || posted.current === token) return
     posted.current = token
-    void runCommand(signIn({ token }).unwrap(), { quiet: true }).then((refusal) => {
+    void runCommand(signIn({ signInInput: { token } }).unwrap(), { quiet: true }).then((refusal) => {
       setPosting(false)
       if (refusal) setProblem(refusal)
       else onSignedIn()

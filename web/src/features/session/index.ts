@@ -1,2 +1,1 @@
 export { EngineUnreachable, NotSignedIn, SignIn } from './SignIn'
-export { useSignOutMutation } from './sessionApi'

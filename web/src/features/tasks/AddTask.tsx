@@ -2,7 +2,7 @@ import { Plus } from 'lucide-react'
 import { useState } from 'react'
 import { useSelector } from 'react-redux'
 import styled from 'styled-components'
-import type { ProjectView, TaskMode } from '@/shared/api'
+import { type ProjectView, type TaskMode, useAddTaskMutation } from '@/shared/api'
 import { useWhyNot } from '@/shared/lib/permissions'
 import { type Form, useForm } from '@/shared/lib/useForm'
 import { FINAL_TASK } from '@/shared/lib/words'
@@ -10,7 +10,6 @@ import { type LiveRoot, selectProjects, selectTasks } from '@/shared/state/selec
 import { Button, Dialog, DialogFoot, Field, FieldRow, ProblemNotice, t } from '@/shared/ui'
 import { Criteria } from './Criteria'
 import { checkDraft, EMPTY_DRAFT, errorUnder, type TaskDraft, toNewTask } from './newTask'
-import { useAddTaskMutation } from './tasksApi'
 
 const More = styled.details`
   margin-bottom: ${t.space.m};
@@ -53,7 +52,7 @@ function TaskForm({ customerId, projects, onDone }: FormProps) {
   const form = useForm<TaskDraft>({
     initial: { ...EMPTY_DRAFT, projectId: projects.length === 1 ? (projects[0]?.id ?? '') : '' },
     check: checkDraft,
-    send: (draft, key) => add({ customerId, key, task: toNewTask(draft) }).unwrap(),
+    send: (draft, key) => add({ customerId, 'idempotency-key': key, taskInput: toNewTask(draft) }).unwrap(),
     done: () => 'Task added',
     onDone,
   })
@@ -74,7 +73,11 @@ function TaskForm({ customerId, projects, onDone }: FormProps) {
       {projects.length > 1 && (
         <Field label="Project" error={errors.projectId}>
           {(control) => (
-            <select {...control} value={values.projectId} onChange={(event) => set('projectId', event.target.value)}>
+            <select
+              {...control}
+              value={values.projectId}
+              onChange={(event) => set('projectId', event.target.value)}
+            >
               <option value="">Choose…</option>
               {projects.map((project) => (
                 <option key={project.id} value={project.id}>
@@ -130,7 +133,9 @@ function TaskForm({ customerId, projects, onDone }: FormProps) {
 function MoreFields({ customerId, form }: { customerId: string; form: Form<TaskDraft> }) {
   const tasks = useSelector((state: LiveRoot) => selectTasks(state, customerId))
   const { values, set, errors } = form
-  const candidates = tasks.filter((task) => !FINAL_TASK.has(task.status) || values.dependsOn.includes(task.id))
+  const candidates = tasks.filter(
+    (task) => !FINAL_TASK.has(task.status) || values.dependsOn.includes(task.id),
+  )
   return (
     <More>
       <summary>Order, dependencies, limits</summary>
@@ -149,7 +154,11 @@ function MoreFields({ customerId, form }: { customerId: string; form: Form<TaskD
         </Field>
         <Field label="Priority" error={errors.priority}>
           {(control) => (
-            <select {...control} value={values.priority} onChange={(event) => set('priority', event.target.value)}>
+            <select
+              {...control}
+              value={values.priority}
+              onChange={(event) => set('priority', event.target.value)}
+            >
               {['1', '2', '3', '4', '5'].map((each) => (
                 <option key={each}>{each}</option>
               ))}
@@ -192,7 +201,11 @@ function MoreFields({ customerId, form }: { customerId: string; form: Form<TaskD
         </Field>
         <Field label="Assignee" error={errors.assignee}>
           {(control) => (
-            <input {...control} value={values.assignee} onChange={(event) => set('assignee', event.target.value)} />
+            <input
+              {...control}
+              value={values.assignee}
+              onChange={(event) => set('assignee', event.target.value)}
+            />
           )}
         </Field>
       </FieldRow>

@@ -1,9 +1,8 @@
 import { useState } from 'react'
-import type { Problem, TaskView } from '@/shared/api'
+import { type Problem, type TaskView, useCancelTaskMutation } from '@/shared/api'
 import { newKey } from '@/shared/lib/ids'
 import { runCommand } from '@/shared/lib/runCommand'
 import { Button, ConfirmDialog, Field, ProblemNotice } from '@/shared/ui'
-import { useCancelTaskMutation } from './tasksApi'
 
 interface Props {
   task: TaskView
@@ -19,7 +18,11 @@ export function CancelTask({ task, open, onOpenChange }: Props) {
 
   const submit = async () => {
     const refusal = await runCommand(
-      cancel({ id: task.id, key: newKey(), reason: reason.trim() || undefined }).unwrap(),
+      cancel({
+        taskId: task.id,
+        wanted: { reason: reason.trim() || null },
+        'idempotency-key': newKey(),
+      }).unwrap(),
       { done: 'Task cancelled', quiet: true },
     )
     setProblem(refusal)
@@ -42,7 +45,9 @@ export function CancelTask({ task, open, onOpenChange }: Props) {
       }
     >
       <Field label="Reason">
-        {(control) => <input {...control} value={reason} onChange={(event) => setReason(event.target.value)} />}
+        {(control) => (
+          <input {...control} value={reason} onChange={(event) => setReason(event.target.value)} />
+        )}
       </Field>
       <ProblemNotice problem={problem} />
     </ConfirmDialog>

@@ -1,14 +1,13 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { useSelector } from 'react-redux'
 import styled from 'styled-components'
-import type { TaskView } from '@/shared/api'
+import { type TaskView, useMoveTaskMutation } from '@/shared/api'
 import { newKey } from '@/shared/lib/ids'
 import { runCommand } from '@/shared/lib/runCommand'
 import { type LiveRoot, selectTasks } from '@/shared/state/selectors'
 import { Button, Empty, t, VisuallyHidden } from '@/shared/ui'
 import { countBy, indexOf, isMovable, moveTo, QUEUE_FILTERS, type QueueFilter, shownTasks } from './queue'
 import { TaskRow } from './TaskRow'
-import { useMoveTaskMutation } from './tasksApi'
 
 const PAGE = 100
 
@@ -40,7 +39,9 @@ export function Queue({ customerId }: { customerId: string }) {
   const { move, said, dragged, setDragged } = useMoves(queue)
 
   if (queue.length === 0) {
-    return <Empty title="The queue is empty">Add a task; the engine takes it up when an execution is open.</Empty>
+    return (
+      <Empty title="The queue is empty">Add a task; the engine takes it up when an execution is open.</Empty>
+    )
   }
   const drop = (target: TaskView, after: boolean) => {
     if (!dragged || dragged === target.id) return
@@ -107,10 +108,14 @@ function useMoves(queue: readonly TaskView[]) {
       const wanted = moveTo(queue, id, index)
       if (!wanted) return
       moved.current = id
-      void runCommand(ask({ id, before: wanted.before, key: newKey() }).unwrap()).then((refusal) => {
+      void runCommand(
+        ask({ taskId: id, taskMove: { before: wanted.before }, 'idempotency-key': newKey() }).unwrap(),
+      ).then((refusal) => {
         const title = queue.find((task) => task.id === id)?.title ?? 'The task'
         setSaid(
-          refusal ? `${title} was not moved` : `${title} moved to position ${wanted.position} of ${wanted.of}`,
+          refusal
+            ? `${title} was not moved`
+            : `${title} moved to position ${wanted.position} of ${wanted.of}`,
         )
       })
     },

@@ -1,16 +1,16 @@
-import { Ban, RotateCcw } from 'lucide-react'
+import { Ban, Check, RotateCcw } from 'lucide-react'
 import { useState } from 'react'
-import type { TaskView } from '@/shared/api'
+import { type TaskView, useCompleteTaskMutation, useRetryTaskMutation } from '@/shared/api'
 import { newKey } from '@/shared/lib/ids'
 import { useWhyNot } from '@/shared/lib/permissions'
 import { runCommand } from '@/shared/lib/runCommand'
 import { Button } from '@/shared/ui'
 import { CancelTask } from './CancelTask'
-import { isCancellable, isRetryable } from './queue'
-import { useRetryTaskMutation } from './tasksApi'
+import { isCancellable, isCompletable, isRetryable } from './queue'
 
 export function TaskActions({ task }: { task: TaskView }) {
   const [retry, { isLoading }] = useRetryTaskMutation()
+  const [complete, completing] = useCompleteTaskMutation()
   const [cancelling, setCancelling] = useState(false)
   const mayNotRetry = useWhyNot('retry_task')
   const mayNotSteer = useWhyNot('command')
@@ -22,10 +22,27 @@ export function TaskActions({ task }: { task: TaskView }) {
           pending={isLoading}
           disabledBecause={mayNotRetry}
           onClick={() =>
-            void runCommand(retry({ id: task.id, key: newKey() }).unwrap(), { done: 'Put back into the queue' })
+            void runCommand(retry({ taskId: task.id, 'idempotency-key': newKey() }).unwrap(), {
+              done: 'Put back into the queue',
+            })
           }
         >
           Retry
+        </Button>
+      )}
+      {isCompletable(task) && (
+        <Button
+          look="primary"
+          icon={<Check aria-hidden />}
+          pending={completing.isLoading}
+          disabledBecause={mayNotSteer}
+          onClick={() =>
+            void runCommand(complete({ taskId: task.id, 'idempotency-key': newKey() }).unwrap(), {
+              done: 'Task completed',
+            })
+          }
+        >
+          Mark as completed
         </Button>
       )}
       {isCancellable(task) && (

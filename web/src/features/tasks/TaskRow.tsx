@@ -5,6 +5,7 @@ import {
   ArrowUp,
   ArrowUpToLine,
   Ban,
+  Check,
   EllipsisVertical,
   GripVertical,
   RotateCcw,
@@ -12,15 +13,14 @@ import {
 } from 'lucide-react'
 import { type KeyboardEvent, memo, useState } from 'react'
 import styled from 'styled-components'
-import type { TaskView } from '@/shared/api'
+import { type TaskView, useCompleteTaskMutation, useRetryTaskMutation } from '@/shared/api'
 import { duration, plural } from '@/shared/lib/format'
 import { newKey } from '@/shared/lib/ids'
 import { useWhyNot } from '@/shared/lib/permissions'
 import { runCommand } from '@/shared/lib/runCommand'
 import { Button, Menu, MenuItem, MenuSeparator, Muted, TaskStatusBadge, t } from '@/shared/ui'
 import { CancelTask } from './CancelTask'
-import { isCancellable, isRetryable } from './queue'
-import { useRetryTaskMutation } from './tasksApi'
+import { isCancellable, isCompletable, isRetryable } from './queue'
 
 const Root = styled.li`
   display: grid;
@@ -161,6 +161,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
 
 function TaskMenu({ task, place, last, onMove }: Pick<Props, 'task' | 'place' | 'last' | 'onMove'>) {
   const [retry] = useRetryTaskMutation()
+  const [complete] = useCompleteTaskMutation()
   const [cancelling, setCancelling] = useState(false)
   const mayNotRetry = useWhyNot('retry_task')
   const mayNotSteer = useWhyNot('command')
@@ -194,10 +195,25 @@ function TaskMenu({ task, place, last, onMove }: Pick<Props, 'task' | 'place' | 
             icon={<RotateCcw aria-hidden />}
             disabledBecause={mayNotRetry}
             onSelect={() =>
-              void runCommand(retry({ id: task.id, key: newKey() }).unwrap(), { done: 'Put back into the queue' })
+              void runCommand(retry({ taskId: task.id, 'idempotency-key': newKey() }).unwrap(), {
+                done: 'Put back into the queue',
+              })
             }
           >
             Retry
+          </MenuItem>
+        )}
+        {isCompletable(task) && (
+          <MenuItem
+            icon={<Check aria-hidden />}
+            disabledBecause={mayNotSteer}
+            onSelect={() =>
+              void runCommand(complete({ taskId: task.id, 'idempotency-key': newKey() }).unwrap(), {
+                done: 'Task completed',
+              })
+            }
+          >
+            Mark as completed
           </MenuItem>
         )}
         {moves.map(([name, index, Icon]) => (

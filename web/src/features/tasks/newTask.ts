@@ -1,5 +1,4 @@
-import type { AcceptanceCriterion, TaskMode } from '@/shared/api'
-import type { NewTask } from './tasksApi'
+import type { AcceptanceCriterion, TaskInput, TaskMode } from '@/shared/api'
 
 export interface CriterionDraft {
   type: AcceptanceCriterion['type']
@@ -54,7 +53,8 @@ export function checkDraft(draft: TaskDraft): Record<string, string> {
   if (draft.mode === 'autonomous' && !draft.script.trim()) {
     wrong.command = 'An autonomous task needs a script to run.'
   }
-  if (badMinutes(draft.timeLimitMinutes)) wrong['command.timeLimitSeconds'] = 'A number of minutes above zero.'
+  if (badMinutes(draft.timeLimitMinutes))
+    wrong['command.timeLimitSeconds'] = 'A number of minutes above zero.'
   if (badMinutes(draft.estimateMinutes)) wrong.estimateSeconds = 'A number of minutes above zero.'
   if (draft.criteria.some((each) => !each.text.trim() || (each.type === 'regex' && !each.pattern))) {
     wrong.acceptanceCriteria = 'Fill in each criterion or remove it.'
@@ -69,8 +69,8 @@ function criterion({ type, text, pattern, positive }: CriterionDraft): Acceptanc
 }
 
 /** The request for a draft: what was left empty is left out. */
-export function toNewTask(draft: TaskDraft): NewTask {
-  const task: NewTask = {
+export function toNewTask(draft: TaskDraft): TaskInput {
+  const task: TaskInput = {
     projectId: draft.projectId,
     title: draft.title.trim(),
     priority: Number(draft.priority),
@@ -92,6 +92,8 @@ export function toNewTask(draft: TaskDraft): NewTask {
 /** The error of a field or of anything inside it. */
 export function errorUnder(errors: Record<string, string>, field: string): string | undefined {
   if (errors[field]) return errors[field]
-  const inside = Object.keys(errors).find((each) => each.startsWith(`${field}.`) || each.startsWith(`${field}[`))
+  const inside = Object.keys(errors).find(
+    (each) => each.startsWith(`${field}.`) || each.startsWith(`${field}[`),
+  )
   return inside === undefined ? undefined : errors[inside]
 }

@@ -7,8 +7,13 @@ const RUNNING: ReadonlySet<TaskStatus> = new Set(['in_progress', 'verifying', 'e
 
 export const isMovable = (task: TaskView) => task.status === 'pending' || task.status === 'blocked'
 export const isRetryable = (task: TaskView) =>
-  task.status === 'failed' || task.status === 'blocked' || task.status === 'cancelled' || task.status === 'skipped'
+  task.status === 'failed' ||
+  task.status === 'blocked' ||
+  task.status === 'cancelled' ||
+  task.status === 'skipped'
 export const isCancellable = (task: TaskView) => !FINAL_TASK.has(task.status)
+/** A task held by a person is completed by a person. */
+export const isCompletable = (task: TaskView) => task.mode === 'manual' && isCancellable(task)
 export const needsAnswer = (task: TaskView) => task.status === 'failed' || task.status === 'blocked'
 
 export type QueueFilter = 'all' | 'open' | 'needs_you' | 'finished'
@@ -43,7 +48,12 @@ export function shownTasks(queue: readonly TaskView[], filter: QueueFilter): Tas
 
 export function countBy(queue: readonly TaskView[]): Record<QueueFilter, number> {
   const count = (filter: QueueFilter) => queue.filter(KEEPS[filter]).length
-  return { all: queue.length, open: count('open'), needs_you: count('needs_you'), finished: count('finished') }
+  return {
+    all: queue.length,
+    open: count('open'),
+    needs_you: count('needs_you'),
+    finished: count('finished'),
+  }
 }
 
 export interface Move {

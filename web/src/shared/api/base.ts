@@ -5,17 +5,21 @@ import {
   type FetchBaseQueryError,
   fetchBaseQuery,
 } from '@reduxjs/toolkit/query/react'
-import type { SessionView, WorkerView } from './views'
 
-/** Absolute, since `fetch` outside a browser refuses relative addresses. */
-export function apiBase(): string {
-  return `${window.location.origin}/api/devteam`
+/** A request as the generated endpoints make it: a header that was not given is null. */
+type ApiRequest = Omit<FetchArgs, 'headers'> & { headers?: Record<string, string | null | undefined> }
+type ApiQuery = BaseQueryFn<ApiRequest, unknown, FetchBaseQueryError>
+
+// Absolute, since `fetch` outside a browser refuses relative addresses.
+const raw: ApiQuery = ({ headers = {}, ...request }, api, extra) => {
+  const send = fetchBaseQuery({ baseUrl: window.location.origin, credentials: 'same-origin' })
+  const given = Object.entries(headers).filter(
+    (each): each is [string, string] => typeof each[1] === 'string',
+  )
+  return send({ ...request, headers: Object.fromEntries(given) }, api, extra)
 }
 
-const raw: BaseQueryFn<string | FetchArgs, unknown, FetchBaseQueryError> = (args, api, extra) =>
-  fetchBaseQuery({ baseUrl: `${apiBase()}/`, credentials: 'same-origin' })(args, api, extra)
-
-const baseQuery: BaseQueryFn<string | FetchArgs, unknown, FetchBaseQueryError> = async (args, api, extra) => {
+const baseQuery: ApiQuery = async (args, api, extra) => {
   const result = await raw(args, api, extra)
   // A session that ended shows the sign-in page at the next answer, wherever it was noticed.
   if (result.error?.status === 401 && api.endpoint !== 'getSession' && api.endpoint !== 'signIn') {
@@ -24,25 +28,10 @@ const baseQuery: BaseQueryFn<string | FetchArgs, unknown, FetchBaseQueryError> =
   return result
 }
 
-/** The one API of the app; features inject their endpoints. */
+/** The one API of the app; its endpoints are generated from the contract. */
 export const devTeamApi = createApi({
   reducerPath: 'devTeamApi',
   baseQuery,
-  tagTypes: ['Session', 'Task', 'Attempt', 'Activity', 'Workers', 'Customer', 'Project'],
-  endpoints: (build) => ({
-    getSession: build.query<SessionView, void>({ query: () => 'session', providesTags: ['Session'] }),
-    getWorkers: build.query<WorkerView[], void>({
-      query: () => 'workers',
-      providesTags: ['Workers'],
-      transformResponse: (answer: WorkerView[] | { workers: WorkerView[] }) =>
-        Array.isArray(answer) ? answer : answer.workers,
-    }),
-  }),
+  tagTypes: ['Session', 'Task', 'Activity'],
+  endpoints: () => ({}),
 })
-
-export const { useGetSessionQuery, useGetWorkersQuery } = devTeamApi
-
-/** A POST that may be repeated safely: the engine answers the same key with the same result. */
-export function command(url: string, key: string, body: unknown = {}): FetchArgs {
-  return { url, method: 'POST', body, headers: { 'Idempotency-Key': key } }
-}

@@ -1,3 +1,4 @@
-export { apiBase, command, devTeamApi, useGetSessionQuery, useGetWorkersQuery } from './base'
+export { devTeamApi } from './base'
+export * from './endpoints'
 export { fieldErrors, problemText, toProblem } from './problem'
 export type * from './views'

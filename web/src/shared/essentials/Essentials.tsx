@@ -1,4 +1,4 @@
-import { ArrowDownRight, ArrowRight, ArrowUpRight, Snowflake } from 'lucide-react'
+import { ArrowDownRight, ArrowRight, ArrowUpRight, Hand, Snowflake } from 'lucide-react'
 import styled from 'styled-components'
 import type { CustomerCard, HealthTrend } from '@/shared/api'
 import { duration, fullTime, percent, secondsBetween } from '@/shared/lib/format'
@@ -149,8 +149,10 @@ function HealthPartRow({ part }: { part: CustomerCard['healthParts'][number] }) 
 
 export function RemainingEssential({ card }: { card: CustomerCard }) {
   const { main, detail, hint } = remainingText(card.timeRemaining)
+  const { computedAt } = card.timeRemaining
+  const computed = computedAt === null ? '' : `Computed ${fullTime(computedAt)}.`
   return (
-    <Tip text={`${hint} Computed ${fullTime(card.timeRemaining.computedAt)}.`}>
+    <Tip text={`${hint} ${computed}`}>
       <Plain type="button">
         <VisuallyHidden>Time remaining</VisuallyHidden>
         <strong>{main}</strong>
@@ -221,4 +223,24 @@ export function CurrentTaskEssential({ card }: { card: CustomerCard }) {
 export function Since({ at }: { at: string }) {
   const now = useNow()
   return <Num>{duration(secondsBetween(at, now))}</Num>
+}
+
+const NeedsYou = styled.span`
+  display: inline-flex;
+  align-items: center;
+  gap: 4px;
+  color: ${t.color.needsYou};
+  font-size: ${t.text.s};
+  font-weight: 600;
+  white-space: nowrap;
+  svg { width: 13px; height: 13px; }
+`
+
+export function NeedsYouMark({ count }: { count: number }) {
+  return (
+    <NeedsYou>
+      <Hand aria-hidden />
+      Needs you: {count}
+    </NeedsYou>
+  )
 }

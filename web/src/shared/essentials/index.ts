@@ -1,6 +1,7 @@
 export {
   CurrentTaskEssential,
   HealthEssential,
+  NeedsYouMark,
   ProgressEssential,
   RemainingEssential,
   Since,

@@ -1,7 +1,7 @@
 import { type Problem, problemText, toProblem } from '@/shared/api'
 
 /** Toasts are loaded with the first one: the page's first paint does not wait for them. */
-async function say(what: (toast: (typeof import('sonner'))['toast']) => void): Promise<void> {
+async function say(what: (toast: typeof import('sonner')['toast']) => void): Promise<void> {
   const { toast } = await import('sonner')
   what(toast)
 }
@@ -22,7 +22,9 @@ export async function runCommand(
     const problem = toProblem(error)
     const text = problemText(problem)
     if (!quiet) {
-      void say((toast) => toast.error(problem.title, text === problem.title ? undefined : { description: text }))
+      void say((toast) =>
+        toast.error(problem.title, text === problem.title ? undefined : { description: text }),
+      )
     }
     return problem
   }

@@ -37,13 +37,14 @@ export interface LogFrame {
   type: 'log'
   topic: string
   offset: number
-  nextOffset?: number
+  nextOffset: number
   text: string
   complete: boolean
 }
 export interface LogGapFrame {
   type: 'log_gap'
   topic: string
+  offset: number
 }
 export interface HeartbeatFrame {
   type: 'heartbeat'

@@ -1,4 +1,4 @@
-import { apiBase, type CustomerSnapshot, type EntityView, type OverviewSnapshot } from '@/shared/api'
+import type { CustomerSnapshot, EntityView, OverviewSnapshot } from '@/shared/api'
 import type { TopicSnapshot } from './realtimeClient'
 
 /** A topic's state over HTTP; null where there is none or the engine does not answer. `no-cache` revalidates by ETag. */
@@ -6,7 +6,10 @@ export async function pollTopic(topic: string): Promise<TopicSnapshot | null> {
   const path = topicPath(topic)
   if (path === null) return null
   try {
-    const answer = await fetch(`${apiBase()}/${path}`, { cache: 'no-cache', credentials: 'same-origin' })
+    const answer = await fetch(`${window.location.origin}/api/devteam/${path}`, {
+      cache: 'no-cache',
+      credentials: 'same-origin',
+    })
     if (!answer.ok) return null
     return topic === 'overview'
       ? fromOverview(topic, (await answer.json()) as OverviewSnapshot)

@@ -264,21 +264,27 @@ export class RealtimeClient {
     if (frame === null) return
     switch (frame.type) {
       case 'snapshot':
-        return this.onSnapshot(frame)
+        this.onSnapshot(frame)
+        break
       case 'delta':
-        return this.onDelta(frame)
+        this.onDelta(frame)
+        break
       case 'event':
-        return this.onEvent(frame)
+        this.onEvent(frame)
+        break
       case 'log':
       case 'log_gap':
         for (const listener of this.logs.get(frame.topic) ?? []) listener(frame)
-        return
+        break
       case 'heartbeat':
-        return this.onHeartbeat(frame)
+        this.onHeartbeat(frame)
+        break
       case 'reset':
-        return this.onReset(frame.topic)
+        this.onReset(frame.topic)
+        break
       case 'error':
-        return this.sink.topicError(frame.topic ?? '', frame.code, frame.text)
+        this.sink.topicError(frame.topic ?? '', frame.code, frame.text)
+        break
     }
   }
 

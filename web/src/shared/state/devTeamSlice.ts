@@ -182,7 +182,9 @@ export const devTeamSlice = createSlice({
             }
           }
           const { resolutionHistory } = state.errorResolution
-          resolutionHistory.push(...batch.events)
+          // A resumed connection may repeat an event.
+          const known = new Set(resolutionHistory.map((event) => event.id))
+          resolutionHistory.push(...batch.events.filter((event) => !known.has(event.id)))
           if (resolutionHistory.length > HISTORY)
             resolutionHistory.splice(0, resolutionHistory.length - HISTORY)
         }

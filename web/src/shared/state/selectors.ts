@@ -59,3 +59,9 @@ export const selectProjects = createSelector([selectProjectTable], (table) =>
 export const selectAttempts = createSelector([selectAttemptTable], (table) =>
   Object.values(table).sort((a, b) => (a.startedAt < b.startedAt ? 1 : a.startedAt > b.startedAt ? -1 : 0)),
 )
+
+/** How many executions an emergency stop holds. */
+export const selectStoppedCount = (state: LiveRoot): number =>
+  Object.values(state.devTeam.customers.byId).filter(
+    (card) => card.executionStatus === 'paused' && card.statusReason?.code === 'emergency_stop',
+  ).length
