@@ -85,6 +85,7 @@ class LiveClient:
             additional_headers=headers,
             max_size=None,
             compression=None,
+            close_timeout=1,
             **options,
         )
         self.socket = self._open.__enter__()

@@ -98,6 +98,11 @@ class LiveHub:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @property
+    def connections(self) -> int:
+        """How many sockets are served now."""
+        return len(self._connections)
+
+    @property
     def customer_epoch(self) -> str:
         """The epoch of all customers' topics; empty until the database was reached."""
         return self._epoch

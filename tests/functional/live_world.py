@@ -55,6 +55,7 @@ class LiveWorld:
     address: str
     database: Database
     access: AccessService
+    connections: Callable[[], int] = lambda: 0
 
     def __post_init__(self) -> None:
         self.customers = CustomerService(self.database, utc_now)
