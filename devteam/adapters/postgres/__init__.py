@@ -4,9 +4,9 @@ from devteam.adapters.postgres.data_folder import (
     DataFolder,
     DataFolderInUse,
     DataFolderRefused,
-    default_data_folder,
 )
 from devteam.adapters.postgres.embedded import EmbeddedPostgres, PostgresFailed, running_database_url
+from devteam.kit.places import default_data_folder
 
 __all__ = [
     "DataFolder",

@@ -15,8 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import platformdirs
-
 from devteam.kit.errors import Refused
 from devteam.kit.log import get_logger
 
@@ -55,13 +53,6 @@ class ServerAccount:
     def process_arguments(self) -> dict[str, Any]:
         """Arguments of `subprocess` that start a child under this account and no further groups."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
-
-
-def default_data_folder() -> Path:
-    """Where the data lives when nobody says otherwise."""
-    if os.geteuid() == 0:
-        return Path("/var/lib/devteam")
-    return Path(platformdirs.user_data_dir("devteam", appauthor=False))
 
 
 class DataFolder:
