@@ -45,7 +45,7 @@ class CredentialKind(StrEnum):
     """What a secret token is for."""
 
     SESSION = "session"
-    API_TOKEN = "api_token"
+    API_TOKEN = "api_token"  # noqa: S105 - the kind, not a token
     LOGIN_LINK = "login_link"
 
 

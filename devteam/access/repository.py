@@ -125,16 +125,12 @@ def delete_credential(connection: Connection, token_hash: bytes) -> None:
 
 def delete_api_tokens(connection: Connection, user_id: UUID) -> None:
     """Revoke a user's API tokens."""
-    connection.execute(
-        sql("DELETE FROM credentials WHERE user_id = :id AND kind = 'api_token'"), {"id": user_id}
-    )
+    connection.execute(sql("DELETE FROM credentials WHERE user_id = :id AND kind = 'api_token'"), {"id": user_id})
 
 
 def delete_expired(connection: Connection, *, before: datetime) -> int:
     """Forget credentials that expired before then."""
-    return connection.execute(
-        sql("DELETE FROM credentials WHERE expires_at < :before"), {"before": before}
-    ).rowcount
+    return connection.execute(sql("DELETE FROM credentials WHERE expires_at < :before"), {"before": before}).rowcount
 
 
 def _user(row: Row[Any]) -> User:

@@ -21,16 +21,19 @@ def sign_in(wanted: SignInInput, request: Request, access: AccessDep, settings: 
     if origin is not None:
         check_origin(origin, request.headers.get("host"), settings.allowed_origins)
     token, actor = access.sign_in(wanted.token)
-    return _session(request, actor, token)
+    return _session(request, settings, actor, token)
 
 
 @router.get("/session", response_model=Session, responses=problems())
 def get_session(
-    request: Request, actor: ActorDep, devteam_session: Annotated[str | None, Cookie(include_in_schema=False)] = None
+    request: Request,
+    actor: ActorDep,
+    settings: SettingsDep,
+    devteam_session: Annotated[str | None, Cookie(include_in_schema=False)] = None,
 ) -> Response:
     """Who is signed in, and which customers are in scope. The cookie is prolonged."""
     by_cookie = devteam_session if "authorization" not in request.headers else None
-    return _session(request, actor, by_cookie)
+    return _session(request, settings, actor, by_cookie)
 
 
 @router.delete("/session", status_code=204, response_class=Response, responses=problems(403))
@@ -96,9 +99,10 @@ def _login_url(request: Request, settings: WebSettings, token: str) -> str:
     return f"{base.rstrip('/')}/login?token={token}"
 
 
-def _session(request: Request, actor: Actor, token: str | None) -> Response:
+def _session(request: Request, settings: WebSettings, actor: Actor, token: str | None) -> Response:
     response = answer(Session.of(actor))
     if token is not None:
+        address = settings.public_url or str(request.base_url)
         response.set_cookie(
             SESSION_COOKIE,
             token,
@@ -106,6 +110,6 @@ def _session(request: Request, actor: Actor, token: str | None) -> Response:
             path="/",
             httponly=True,
             samesite="lax",
-            secure=request.url.scheme == "https",
+            secure=address.startswith("https:"),
         )
     return response

@@ -191,9 +191,7 @@ class AccessService:
         self, connection: Connection, actor: Actor, name: str, role: Role, customers: frozenset[UUID] | None
     ) -> User:
         user_id = new_id()
-        repository.insert_user(
-            connection, user_id, name=name, role=role, customers=customers, now=self._clock()
-        )
+        repository.insert_user(connection, user_id, name=name, role=role, customers=customers, now=self._clock())
         self._note(connection, actor, Event("user_created", "user", user_id, data={"name": name, "role": role.value}))
         return self._found(connection, user_id)
 

@@ -50,8 +50,15 @@ def check_origin(origin: str | None, host: str | None, allowed: Collection[str])
     if origin in allowed:
         return
     # The scheme is not compared: a proxy in front of us may speak TLS where we do not.
-    if origin is None or host is None or urlsplit(origin).netloc.lower() != host.lower():
+    if origin is None or host is None or _host_of(origin) != host.lower():
         raise Refused("The request does not come from a page of this server.", code="foreign_origin")
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 ActorDep = Annotated[Actor, Depends(get_actor)]

@@ -53,9 +53,7 @@ TAGS = [
 ]
 
 
-def create_app(
-    settings: WebSettings, *, clock: Clock = utc_now, probe: RepositoryProbe = probe_repository
-) -> FastAPI:
+def create_app(settings: WebSettings, *, clock: Clock = utc_now, probe: RepositoryProbe = probe_repository) -> FastAPI:
     """The HTTP application. Nothing is opened before it starts, and it starts without a database too."""
     database = Database(settings.database_url, pool_size=settings.database_pool_size, application_name="devteam-web")
     app = FastAPI(
@@ -101,7 +99,7 @@ def _services(
         ProjectService(database, clock, probe),
         TaskService(database, clock),
         ExecutionService(database, clock),
-        ExecutionReads(database, clock, LivePosition(lambda: hub.overview_position(), lambda: hub.customer_epoch)),
+        ExecutionReads(database, clock, LivePosition(hub.overview_position, lambda: hub.customer_epoch)),
     )
     return {type(part): part for part in parts}
 

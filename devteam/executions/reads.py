@@ -23,7 +23,8 @@ from devteam.kit.clock import Clock
 from devteam.kit.db import Connection, Database, sql
 from devteam.kit.errors import NotFound
 from devteam.kit.wire import View
-from devteam.workers.queries import WorkerList, worker_list
+from devteam.workers.queries import worker_list
+from devteam.workers.schemas import WorkerList
 
 _CARDS = sql(
     """

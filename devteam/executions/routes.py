@@ -25,7 +25,7 @@ from devteam.executions.service import ExecutionService
 from devteam.kit.cursor import bad_cursor
 from devteam.kit.http import API, COMMANDS, READS, answer, entity_answer, json_answer, problems, provided
 from devteam.tasks.schemas import TaskCancel, TaskView
-from devteam.workers.queries import WorkerList
+from devteam.workers.schemas import WorkerList
 
 router = APIRouter(prefix=API)
 ReadsDep = Annotated[ExecutionReads, Depends(provided(ExecutionReads))]
@@ -89,9 +89,7 @@ def get_execution(execution_id: UUID, actor: ActorDep, reads: ReadsDep) -> Respo
 @router.post(
     "/executions/{execution_id}/pause", tags=["executions"], response_model=ExecutionAnswer, responses=COMMANDS
 )
-def pause_execution(
-    execution_id: UUID, wanted: PauseInput, command: CommandDep, executions: ExecutionsDep
-) -> Response:
+def pause_execution(execution_id: UUID, wanted: PauseInput, command: CommandDep, executions: ExecutionsDep) -> Response:
     """Pause at the next safe point, or after the current task."""
     return command.run(lambda actor: _execution(executions.pause(actor, execution_id, wanted.mode)))
 

@@ -29,9 +29,13 @@ class Entity(Protocol):
     """A thing whose every change raises its version."""
 
     @property
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """Which state of the thing this is."""
+        ...
 
-    def model_dump_json(self, *, by_alias: bool) -> str: ...
+    def model_dump_json(self, *, by_alias: bool) -> str:
+        """The thing as JSON."""
+        ...
 
 
 def answer(view: View, *, status: int = 200, version: int | None = None) -> Response:

@@ -120,9 +120,7 @@ class Commands:
             {"user_id": command.user_id, "key": command.key},
         ).first()
 
-    def _record(
-        self, connection: Connection, command: Command, response: Response, secrets: Collection[str]
-    ) -> None:
+    def _record(self, connection: Connection, command: Command, response: Response, secrets: Collection[str]) -> None:
         connection.execute(
             sql(
                 """UPDATE idempotency_keys SET status = :status, response = CAST(:response AS jsonb)
@@ -149,6 +147,4 @@ def _replay(row: Row[Any], command: Command) -> Response:
     if bytes(row.fingerprint) != command.fingerprint:
         raise KeyReused("This idempotency key was used for another request; use a new key for a new one.")
     headers = {**row.response["headers"], "Idempotent-Replayed": "true"}
-    return Response(
-        row.response["body"], status_code=row.status, media_type="application/json", headers=headers
-    )
+    return Response(row.response["body"], status_code=row.status, media_type="application/json", headers=headers)

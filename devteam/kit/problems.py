@@ -87,22 +87,18 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, _database_error)
 
 
-def _devteam_error(request: Request, error: Exception) -> Response:
+def _devteam_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, DevTeamError)
     if error.status >= 500:
         correlation_id = uuid4().hex
         log.error("request_failed", correlation_id=correlation_id, code=error.code, exc_info=error)
-        return problem_response(
-            error.status, error.code, error.message, extra={"correlation_id": correlation_id}
-        )
+        return problem_response(error.status, error.code, error.message, extra={"correlation_id": correlation_id})
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
-    extra = {key: value for key, value in error.extra.items() if key in ("version",)}
-    return problem_response(
-        error.status, error.code, error.message, errors=error.errors, extra=extra, headers=headers
-    )
+    extra = {key: value for key, value in error.extra.items() if key == "version"}
+    return problem_response(error.status, error.code, error.message, errors=error.errors, extra=extra, headers=headers)
 
 
-def _invalid(request: Request, error: Exception) -> Response:
+def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = field_errors(error.errors(), error.body)
     first = errors[0]
@@ -117,7 +113,7 @@ _HTTP_PROBLEMS = {
 }
 
 
-def _http_error(request: Request, error: Exception) -> Response:
+def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code, detail = _HTTP_PROBLEMS.get(error.status_code, ("http_error", HTTPStatus(error.status_code).phrase))
     return problem_response(error.status_code, code, detail, headers=error.headers)

@@ -44,6 +44,7 @@ class RequestGuard:
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Guard one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -62,14 +63,14 @@ class RequestGuard:
         if scope["method"] in _BODILESS:
             await self._app(scope, receive, answer)
             return
-        body = await self._read_body(scope, receive)
+        body = await self._read_body(receive)
         refusal = self._too_large() if body is None else refuse_body(scope, body)
         if refusal is not None:
             await refusal(scope, receive, answer)
             return
         await self._app(scope, _replay(body or b"", receive), answer)
 
-    async def _read_body(self, scope: Scope, receive: Receive) -> bytes | None:
+    async def _read_body(self, receive: Receive) -> bytes | None:
         """The whole body; None when it is larger than allowed."""
         kept: list[bytes] = []
         size = 0

@@ -95,7 +95,10 @@ class LiveHub:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        # Whoever stops us closes the database next: a read that still runs must give its connection back first.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
 
     @property
     def connections(self) -> int:

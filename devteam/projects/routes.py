@@ -15,9 +15,7 @@ ProjectsDep = Annotated[ProjectService, Depends(provided(ProjectService))]
 
 
 @router.post("/customers/{customer_id}/projects", status_code=201, response_model=ProjectView, responses=COMMANDS)
-def create_project(
-    customer_id: UUID, wanted: ProjectInput, command: CommandDep, projects: ProjectsDep
-) -> Response:
+def create_project(customer_id: UUID, wanted: ProjectInput, command: CommandDep, projects: ProjectsDep) -> Response:
     """Link a git repository; it is looked at first."""
     return command.run(lambda actor: entity_answer(projects.create(actor, customer_id, wanted), status=201))
 
