@@ -41,7 +41,7 @@ class ImportFailed(DevTeamError):
 
 
 def import_package(archive: Path, target: Path, *, force: bool = False) -> Path:
-    """The bare repository `<target>/<name>/origin.git` (branch main) of the archive `<name>-<version>.tar.gz`.
+    """The bare repository `<target>/<name>/origin.git` (branch main) of `<name>-<version>.tar.gz`.
 
     Beside it lies `checkout`, a clone to look around in. An import that is already there is kept with all
     that was delivered to it; `force` makes it anew. Raises `ImportFailed`.

@@ -164,7 +164,7 @@ def _last_error(output: str) -> str:
 
 
 def _pip(work: Path) -> list[str]:
-    """This Python's pip; where it has none (another installer put DevTeam there), one in a passing environment."""
+    """This Python's pip; where it has none (another installer was used), one in a passing environment."""
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
     passing = work / "pip"

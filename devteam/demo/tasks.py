@@ -3,7 +3,7 @@
 Every task is a real code change by a tool that runs offline in the workspace, and the package's own test
 suite is the gate. Two of them are honest failures: a spelling fix that renames what it should not, and a soak
 run that does not end within its limit. How each one ends was measured on Python 3.11 and is kept true by
-`tests/integration`.
+`tests/integration/test_demo_tasks_end.py`.
 
 The tools come from the environment that runs DevTeam (`pip install devteam[demo]`), whose programs are first
 on PATH.
@@ -325,7 +325,7 @@ _TOOLZ = DemoProject(
         DemoTask(
             key="escapes",
             title="Repair invalid escape sequences",
-            description="They are warnings today and errors in a coming Python; no file may compile with one.",
+            description="Warnings today, errors in a coming Python; no file may compile with one.",
             kind="repair",
             argv=_fix("W605"),
             acceptance=(passes(("python", "-W", "error", "-m", "compileall", "-q", "-f", ".")),),
