@@ -1,0 +1,1 @@
+"""Figures of the product beside their peer or limit: `python -m benchmarks.<name>`, one table each."""
