@@ -2,7 +2,7 @@ import { fileURLToPath, URL } from 'node:url'
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vitest/config'
 
-const engine = process.env.DEVTEAM_URL ?? 'http://127.0.0.1:8765'
+const engine = process.env.DEVTEAM_URL ?? 'http://127.0.0.1:8321'
 
 export default defineConfig({
   base: '/',
@@ -11,16 +11,28 @@ export default defineConfig({
   server: {
     host: '127.0.0.1',
     proxy: {
-      '/api': { target: engine, changeOrigin: true },
-      '/ws': { target: engine, ws: true, changeOrigin: true },
+      '/api': { target: engine },
+      '/ws': { target: engine, ws: true },
     },
   },
   build: { target: 'es2023', sourcemap: false, chunkSizeWarningLimit: 700 },
   test: {
-    environment: 'jsdom',
-    environmentOptions: { jsdom: { url: 'http://devteam.test/' } },
-    setupFiles: ['./src/testing/setup.ts'],
-    include: ['src/**/*.test.{ts,tsx}'],
-    testTimeout: 10_000,
+    testTimeout: 15_000,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'rules', environment: 'node', include: ['src/**/*.test.ts'], isolate: false },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'screens',
+          environment: 'jsdom',
+          environmentOptions: { jsdom: { url: 'http://devteam.test/' } },
+          setupFiles: ['./src/testing/setup.ts'],
+          include: ['src/**/*.test.tsx'],
+        },
+      },
+    ],
   },
 })

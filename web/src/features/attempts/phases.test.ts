@@ -4,7 +4,12 @@ import { barsOf, stepsOf, workSeconds } from './phases'
 
 const T = Date.parse('2026-11-24T10:00:11.000Z')
 const at = (second: number) => new Date(Date.parse('2026-11-24T10:00:00.000Z') + second * 1000).toISOString()
-const span = (phase: 'planning' | 'execution' | 'quality_assurance' | 'monitoring', from: number, to: number | null, round = 1) => ({
+const span = (
+  phase: 'planning' | 'execution' | 'quality_assurance' | 'monitoring',
+  from: number,
+  to: number | null,
+  round = 1,
+) => ({
   phase,
   round,
   run: 1,

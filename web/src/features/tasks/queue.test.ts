@@ -12,7 +12,14 @@ const queue = [
 ]
 
 it('shows what runs, then what waits in queue order, then what failed, then what is done', () => {
-  expect(shownTasks(queue, 'all').map((task) => task.id)).toEqual(['running', 'a', 'b', 'c', 'failed', 'done'])
+  expect(shownTasks(queue, 'all').map((task) => task.id)).toEqual([
+    'running',
+    'a',
+    'b',
+    'c',
+    'failed',
+    'done',
+  ])
   expect(shownTasks(queue, 'needs_you').map((task) => task.id)).toEqual(['b', 'failed'])
   expect(countBy(queue)).toEqual({ all: 6, open: 4, needs_you: 2, finished: 2 })
 })

@@ -26,9 +26,10 @@ it('is exact where it is short', () => {
 it('does not pretend to know the time remaining', () => {
   const { timeRemaining } = buildCard()
   expect(remainingText(timeRemaining)).toMatchObject({ main: '≈ 12 min', detail: 'medium confidence' })
-  expect(
-    remainingText({ ...timeRemaining, seconds: null, confidence: 'unknown', basis: 2 }),
-  ).toMatchObject({ main: 'Unknown', detail: '2 of 3 attempts' })
+  expect(remainingText({ ...timeRemaining, seconds: null, confidence: 'unknown', basis: 2 })).toMatchObject({
+    main: 'Unknown',
+    detail: '2 of 3 attempts',
+  })
 })
 
 it('marks data as stale only after its class and a heartbeat', () => {

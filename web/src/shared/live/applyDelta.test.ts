@@ -56,7 +56,12 @@ it('keeps the identity of what did not change', () => {
 })
 
 describe('mergeChanges', () => {
-  const change = (part: Partial<EntityChange>): EntityChange => ({ kind: 'task', id: 't', version: 1, ...part })
+  const change = (part: Partial<EntityChange>): EntityChange => ({
+    kind: 'task',
+    id: 't',
+    version: 1,
+    ...part,
+  })
 
   it('unsets what was set before and sets what was unset before', () => {
     const merged = mergeChanges(

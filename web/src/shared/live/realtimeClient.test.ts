@@ -127,7 +127,15 @@ describe('deltas', () => {
 it('hands events over beside the changes, none merged away', () => {
   connected()
   for (const id of ['1', '2']) {
-    host.socket.receive({ type: 'event', topic: 'overview', epoch: 'e1', prev: 10, seq: 10, id, event: { id } })
+    host.socket.receive({
+      type: 'event',
+      topic: 'overview',
+      epoch: 'e1',
+      prev: 10,
+      seq: 10,
+      id,
+      event: { id },
+    })
   }
   host.frame()
   expect(sink.flushed[0]?.[0]?.events.map((event) => event.id)).toEqual(['1', '2'])

@@ -1,14 +1,12 @@
 import { beforeEach, expect, it } from 'vitest'
-import { type AppStore, createStore } from '@/app/store'
-import { buildCard, buildTask, buildTotals } from '@/testing/builders'
 import {
   connectionChanged,
   heartbeatReceived,
   topicFailed,
   topicSnapshotReceived,
   topicsFlushed,
-} from './actions'
-import { seedStatus } from './devTeamSlice'
+} from '@/shared/state/actions'
+import { seedStatus } from '@/shared/state/devTeamSlice'
 import {
   selectCard,
   selectConnection,
@@ -17,7 +15,9 @@ import {
   selectStoppedCount,
   selectTasks,
   selectTotals,
-} from './selectors'
+} from '@/shared/state/selectors'
+import { buildCard, buildTask, buildTotals } from '@/testing/builders'
+import { type AppStore, createStore } from './store'
 
 let store: AppStore
 beforeEach(() => {
@@ -84,7 +84,9 @@ it('a second snapshot replaces the first', () => {
 it('follows an execution into error, out of it and to its end', () => {
   show(buildCard(), buildTotals())
   change('customer-1', 2, { executionStatus: 'error', statusReason: { code: 'x', text: 'Broken.' } })
-  expect(store.getState().devTeam.errorResolution.activeErrors).toMatchObject([{ reason: { text: 'Broken.' } }])
+  expect(store.getState().devTeam.errorResolution.activeErrors).toMatchObject([
+    { reason: { text: 'Broken.' } },
+  ])
   change('customer-1', 3, { executionStatus: 'active', statusReason: null })
   expect(store.getState().devTeam.errorResolution.activeErrors).toEqual([])
   change('customer-1', 4, { executionStatus: 'completed' })
