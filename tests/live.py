@@ -112,7 +112,7 @@ class LiveClient:
         positions = {name: {"epoch": state.epoch, "seq": state.seq} for name, state in (resume or {}).items()}
         self.send(type="hello", protocol=1, resume=positions)
 
-    def subscribe(self, *topics: str, **offsets: int) -> None:
+    def subscribe(self, *topics: str) -> None:
         self.send(type="subscribe", topics=list(topics))
 
     def follow(self, topic: str) -> TopicState:

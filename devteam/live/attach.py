@@ -29,15 +29,11 @@ def database_epoch(database: Database) -> str:
     """Names this database, the same for every process: versions of streams mean something only inside one."""
     with database.transaction() as connection:
         name = str(
-            connection.execute(
-                sql("SELECT oid FROM pg_database WHERE datname = current_database()")
-            ).scalar_one()
+            connection.execute(sql("SELECT oid FROM pg_database WHERE datname = current_database()")).scalar_one()
         )
     try:
         with database.transaction() as connection:
-            cluster = connection.execute(
-                sql("SELECT system_identifier FROM pg_control_system()")
-            ).scalar_one()
+            cluster = connection.execute(sql("SELECT system_identifier FROM pg_control_system()")).scalar_one()
     except ProgrammingError:  # a hosted database may not allow it to us
         return name
     return f"{cluster}-{name}"
@@ -72,9 +68,7 @@ def attach_customer(
     return Attached(frames, snapshot.seq)
 
 
-def _resume(
-    connection: Connection, customer_id: UUID, envelope: Envelope, resume: Position
-) -> Attached | None:
+def _resume(connection: Connection, customer_id: UUID, envelope: Envelope, resume: Position) -> Attached | None:
     head = connection.execute(
         sql("SELECT version FROM stream_heads WHERE stream = :stream"), {"stream": customer_id}
     ).scalar()
@@ -104,8 +98,6 @@ def _frames(
 def customer_changes(version: Version) -> list[Change]:
     """A version's changes for the customer's own topic, which an archived customer does not leave."""
     return [
-        {key: value for key, value in change.items() if key != "removed"}
-        if change["kind"] == "customer"
-        else change
+        {key: value for key, value in change.items() if key != "removed"} if change["kind"] == "customer" else change
         for change in version.changes
     ]

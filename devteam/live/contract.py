@@ -89,7 +89,7 @@ class LogFrame(_TopicFrame):
 
     type: Literal["log"]
     offset: int
-    nextOffset: int
+    next_offset: int = Field(alias="nextOffset")
     text: str
     complete: bool = Field(description="The attempt has ended and this is the end of its output.")
 

@@ -33,6 +33,7 @@ T = TypeVar("T")
 _UNAVAILABLE = "The database cannot be reached; this goes on as soon as it can."
 _NOT_FOUND = "There is no such thing, or you may not see it."
 _THREADS = 4
+_STOP_SECONDS = 2.0
 _FIRST_DELAY, _LAST_DELAY = 0.25, 5.0
 
 
@@ -74,12 +75,15 @@ class LiveHub:
         self._customers: dict[UUID, Room] = {}
         self._tails: dict[UUID, LogTail] = {}
         self._connections: set[Connection] = set()
+        self._serving: set[asyncio.Task[Any]] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="live")
         self._stopping = False
 
     async def start(self) -> None:
-        """Begin to follow the database; returns at once."""
+        """Begin to follow the database; returns at once, and is harmless when called again."""
+        if self._tasks:
+            return
         for job in (self._relay.run(), self._keep_beating(), self._keep_summing(), self._keep_checking()):
             self._spawn(job)
 
@@ -88,10 +92,8 @@ class LiveHub:
         self._stopping = True
         for connection in list(self._connections):
             connection.end(CloseCode.RESTART, "the server restarts")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(2):
-                while self._connections:
-                    await asyncio.sleep(0.01)
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=_STOP_SECONDS)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -139,11 +141,15 @@ class LiveHub:
             restart=self._restart,
             metrics=self._metrics,
         )
+        task = asyncio.current_task()
+        assert task is not None
         self._connections.add(connection)
+        self._serving.add(task)
         try:
             await connection.run()
         finally:
             self._connections.discard(connection)
+            self._serving.discard(task)
             self._sweep_rooms()
 
     # --- what the relay brings -----------------------------------------------------------------------------------
@@ -167,7 +173,7 @@ class LiveHub:
             self._publish_customer(batch)
         self._overview.apply(changes, events)
         if lost:
-            self._spawn(self._reload(lost))
+            self._spawn(self._reload(lost, went_back=any(batch.went_back for batch in batches)))
 
     def _publish_customer(self, batch: StreamBatch) -> None:
         room = self._customers.get(batch.stream)
@@ -183,10 +189,12 @@ class LiveHub:
             ]
         )
 
-    async def _reload(self, customers: Sequence[UUID]) -> None:
+    async def _reload(self, customers: Sequence[UUID], *, went_back: bool) -> None:
         """What was lost of these customers is in their cards, which are absolute."""
         changes = await self._persist(self._overview.reload_cards, self._database, customers)
         nothing: list[Notable] = []
+        if went_back:
+            self._overview.forget(customers)
         self._overview.apply(changes, nothing)
 
     # --- subscriptions -------------------------------------------------------------------------------------------
@@ -230,9 +238,7 @@ class LiveHub:
             subscription.task = None  # this very task, which ends by itself
             connection.drop(name)
 
-    def _attach_shared(
-        self, subscription: Subscription, position: Position | None, reason: str | None
-    ) -> None:
+    def _attach_shared(self, subscription: Subscription, position: Position | None, reason: str | None) -> None:
         overview, scope = self._overview, subscription.connection.scope
         system = subscription.topic.kind is TopicKind.SYSTEM
         room = overview.system_room if system else overview.room
@@ -249,9 +255,7 @@ class LiveHub:
         frames = [snapshot] if reason is None else [reset_frame(room.topic, reason, self._clock()), snapshot]
         subscription.go(frames, room.seq)
 
-    async def _attach_customer(
-        self, subscription: Subscription, position: Position | None, reason: str | None
-    ) -> None:
+    async def _attach_customer(self, subscription: Subscription, position: Position | None, reason: str | None) -> None:
         customer_id = subscription.topic.id
         assert customer_id is not None
         # First the room, then the state: what happens in between waits in the room's ring.

@@ -136,9 +136,7 @@ class LogTail:
         ready = {each: offset for each, offset in self._offsets.items() if not each.waiting}
         if not ready:
             return
-        found = await asyncio.to_thread(
-            read_stretches, self._database, self._attempt_id, sorted(set(ready.values()))
-        )
+        found = await asyncio.to_thread(read_stretches, self._database, self._attempt_id, sorted(set(ready.values())))
         frames = {offset: self._frame(stretch) for offset, stretch in found.items()}
         for subscription, offset in ready.items():
             if subscription.live:

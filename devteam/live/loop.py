@@ -55,9 +55,7 @@ class Ended(Exception):
 class Subscription:
     """One topic that a connection follows: its position in the topic's room, and frames that go out first."""
 
-    def __init__(
-        self, connection: "Connection", topic: Topic, restart: Callable[["Subscription", str], None]
-    ) -> None:
+    def __init__(self, connection: "Connection", topic: Topic, restart: Callable[["Subscription", str], None]) -> None:
         self.connection = connection
         self.topic = topic
         self.room: Room | None = None
@@ -236,11 +234,7 @@ class Connection:
         if self._heartbeat_due:
             self._heartbeat_due = False
             yield heartbeat_frame(
-                {
-                    name: each.sent
-                    for name, each in self.subscriptions.items()
-                    if each.live and each.sent >= 0
-                },
+                {name: each.sent for name, each in self.subscriptions.items() if each.live and each.sent >= 0},
                 self._metrics(self.scope),
                 self._clock(),
             )
@@ -307,7 +301,7 @@ async def close(socket: WebSocket, code: CloseCode, reason: str) -> None:
     ASGI waits until a socket can be written before it closes it, which is never when the peer is stuck. Then the close
     frame goes behind what is already in the buffer, and the connection is cut off when even that does not go out.
     """
-    server = getattr(socket._receive, "__self__", None)
+    server = getattr(socket._receive, "__self__", None)  # noqa: SLF001 - no other way leads to the transport
     writable, transport = getattr(server, "writable", None), getattr(server, "transport", None)
     if writable is not None:
         writable.set()

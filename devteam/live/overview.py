@@ -77,6 +77,13 @@ class Overview:
         if news or events:
             self.room.publish([Entry(self.room.seq + 1, news, events)])
 
+    def forget(self, customers: Sequence[UUID]) -> None:
+        """Versions of these went back, so pages would refuse what comes: they all start again without them."""
+        for customer in map(str, customers):
+            self._cards.pop(customer, None)
+            self._texts.pop(customer, None)
+        self.room.reset(self.room.seq + 1, "gap")
+
     def reload_cards(self, database: Database, customers: Sequence[UUID]) -> list[Change]:
         """The cards of customers as changes (blocks); for streams whose changes are lost."""
         with database.snapshot() as connection:
@@ -139,9 +146,7 @@ class Overview:
     def system_snapshot(self, scope: Scope) -> str:
         """The snapshot frame of `system`."""
         entities = [dump(worker) for worker in self._workers.values()]
-        return self.system_room.envelope().snapshot(
-            self.system_room.seq, [*entities, dump(self.totals(scope))]
-        )
+        return self.system_room.envelope().snapshot(self.system_room.seq, [*entities, dump(self.totals(scope))])
 
     def _today(self) -> datetime:
         return self._clock().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -247,7 +252,5 @@ def _whole(entity: Entity, *, removed: bool = False) -> Change:
 
 def _difference(before: Entity, after: Entity, *, ignore: Sequence[str] = ()) -> Entity:
     return {
-        key: value
-        for key, value in after.items()
-        if key not in ignore and (key not in before or before[key] != value)
+        key: value for key, value in after.items() if key not in ignore and (key not in before or before[key] != value)
     }

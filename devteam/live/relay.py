@@ -70,6 +70,8 @@ class StreamBatch:
     stream: UUID
     head: int
     versions: Sequence[Version] | None
+    went_back: bool = False
+    """The stream is behind what was known of it: the database was restored from a copy."""
 
 
 class Relay:
@@ -166,9 +168,9 @@ class Relay:
 def _batch(stream: UUID, rows: Sequence[Any]) -> StreamBatch:
     head, known = rows[0].head, rows[0].known
     found = [row.version for row in rows if row.version is not None]
-    if found != list(range(known + 1, head + 1)):
+    if head <= known or found != list(range(known + 1, head + 1)):
         log.warning("live_changes_lost", stream=str(stream), known=known, head=head, found=len(found))
-        return StreamBatch(stream, head, None)
+        return StreamBatch(stream, head, None, went_back=head < known)
     try:
         return StreamBatch(stream, head, [read_version(stream, row) for row in rows])
     except Exception:

@@ -51,7 +51,7 @@ def merge_all(changes: Iterable[Change]) -> list[Change]:
     return list(merged.values())
 
 
-def everything(change: Change, scope: Scope) -> Change | None:
+def everything(change: Change, _: Scope) -> Change | None:
     """The view of a room whose followers may all see the same."""
     return change
 
@@ -128,9 +128,7 @@ class Room:
         entries = self._after(seq)
         events = [e for _, entry in self._ring if entry.seq == seq for e in entry.events]
         events += [e for entry in entries for e in entry.events]
-        return self.envelope().deltas(
-            seq, max(seq, self.seq), self._changes(entries, scope), _in_scope(events, scope)
-        )
+        return self.envelope().deltas(seq, max(seq, self.seq), self._changes(entries, scope), _in_scope(events, scope))
 
     def envelope(self) -> Envelope:
         """The head of this room's frames now."""

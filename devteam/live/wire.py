@@ -140,10 +140,10 @@ class Envelope:
 
     def deltas(self, prev: int, seq: int, changes: Sequence[Change], events: Sequence[Notable]) -> list[str]:
         """The changes in one frame, then each event in its own: an event never comes before the state it made."""
-        frames = [self.frame("delta", seq, prev=prev, changes=changes)]
-        for event in events:
-            frames.append(self.frame("event", seq, prev=seq, id=event.view["id"], event=event.view))
-        return frames
+        return [
+            self.frame("delta", seq, prev=prev, changes=changes),
+            *(self.frame("event", seq, prev=seq, id=event.view["id"], event=event.view) for event in events),
+        ]
 
     def _head(self, kind: str, seq: int) -> dict[str, Any]:
         return {
@@ -172,9 +172,7 @@ def error_frame(topic: str | None, code: str, text: str, at: datetime) -> str:
 
 def heartbeat_frame(topics: Mapping[str, int], metrics: Mapping[str, Any], at: datetime) -> str:
     """A sign of life with the last seq sent on each topic."""
-    return dump(
-        {"v": PROTOCOL, "type": "heartbeat", "topics": topics, "metrics": metrics, "ts": isoformat(at)}
-    )
+    return dump({"v": PROTOCOL, "type": "heartbeat", "topics": topics, "metrics": metrics, "ts": isoformat(at)})
 
 
 def merge(older: Change, newer: Change) -> Change:

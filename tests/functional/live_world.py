@@ -67,9 +67,7 @@ class LiveWorld:
     def session(self, customers: set[UUID] | None = None, role: Role = Role.VIEWER) -> str:
         """The session of a new user who sees these customers, or all."""
         granted = None if customers is None else frozenset(customers)
-        _, link = self.access.create_user(
-            ENGINE, name=f"user {uuid4().hex[:8]}", role=role, customers=granted
-        )
+        _, link = self.access.create_user(ENGINE, name=f"user {uuid4().hex[:8]}", role=role, customers=granted)
         return self.access.sign_in(link)[0]
 
     def client(self, session: str | None = None) -> LiveClient:
@@ -139,9 +137,7 @@ class LiveWorld:
             ).scalars()
             seen = [card for card in cards if customers is None or UUID(card["id"]) in customers]
             totals = system_totals(connection, customers, today=today).wire()
-        return without_sums_version(
-            {("customer", card["id"]): card for card in seen} | {("system", "system"): totals}
-        )
+        return without_sums_version({("customer", card["id"]): card for card in seen} | {("system", "system"): totals})
 
 
 def without_sums_version(entities: Entities) -> Entities:
@@ -155,9 +151,7 @@ def without_sums_version(entities: Entities) -> Entities:
 def settled(client: LiveClient, topic: str, fresh: Callable[[], Entities]) -> None:
     """Take frames until the page shows what a fresh read gives."""
     state = client.topic(topic)
-    client.until(
-        lambda: without_sums_version(state.entities) == without_sums_version(fresh()), f"{topic} to settle"
-    )
+    client.until(lambda: without_sums_version(state.entities) == without_sums_version(fresh()), f"{topic} to settle")
 
 
 def _probe(repository: str, base_branch: str | None) -> RepositoryHead:

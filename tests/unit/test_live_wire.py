@@ -64,9 +64,7 @@ def test_bad_messages_end_the_connection_with_their_code(text: str) -> None:
 
 
 def test_unknown_fields_of_newer_clients_are_ignored() -> None:
-    message = _parse(
-        {"type": "websocket.receive", "text": '{"type":"subscribe","topics":["overview"],"new":1}'}
-    )
+    message = _parse({"type": "websocket.receive", "text": '{"type":"subscribe","topics":["overview"],"new":1}'})
     assert isinstance(message, Subscribe) and message.topics == ["overview"]
 
 
