@@ -49,8 +49,8 @@ class CustomerChange:
         self.changed[(wire["kind"], wire["id"])] = wire
 
     def write(self) -> None:
-        """Refresh the card and append everything to the stream."""
-        if not self.events and not self.changed:
+        """Refresh the card and append everything to the stream; a card that was stored is told as well."""
+        if not self.events and not self.changed and self.stored is None:
             return
         self.refresh()
         assert self.stored is not None

@@ -36,11 +36,11 @@ class Durable:
             log_level="WARNING",
             console_log_level="WARNING",
             max_executor_threads=threads,
-            sys_db_pool_size=max(5, threads // 2),
+            sys_db_pool_size=20,
             use_listen_notify=True,
             enable_otlp=False,
         )
-        DBOS(config=config)
+        self._dbos = DBOS(config=config)
 
     def workflow(self, name: str, function: Callable[P, R]) -> Callable[P, R]:
         """Make a function durable; its arguments are JSON."""
@@ -51,8 +51,13 @@ class Durable:
         return DBOS.step(name=name)(_plain(function))
 
     def launch(self) -> None:
-        """Create or update DBOS's tables and begin."""
+        """Create or update DBOS's tables and begin.
+
+        DBOS waits for a database that is away with pauses that double up to a minute and more. An error instead ends
+        the workflow at once, and the attempt's next run goes on where it was as soon as the database is back.
+        """
         DBOS.launch()
+        self._dbos._sys_db._retry_connection_errors = False  # noqa: SLF001 - a test guards the name
 
     def start(self, workflow: Callable[..., Any], workflow_id: str, *args: Any) -> None:
         """Run a workflow in the background; the same id again does not start a second one."""

@@ -11,12 +11,12 @@ from uuid import UUID
 from devteam.access.model import ENGINE
 from devteam.customers.change import CustomerChange, customer_change, joined_change
 from devteam.customers.metrics import refresh_metrics
-from devteam.executions.model import ExecutionStatus, Monitoring, Outcome, PauseMode, Phase, Stop
+from devteam.executions.model import PHASE_MOVES, ExecutionStatus, Monitoring, Outcome, PauseMode, Phase, Stop
 from devteam.executions.queries import attempt_view, execution_row, execution_view
 from devteam.executions.settle import move_execution, settle
 from devteam.kit.clock import Clock
 from devteam.kit.db import Connection, Database, Row, sql
-from devteam.kit.errors import Fenced
+from devteam.kit.errors import Fenced, IllegalMove
 from devteam.kit.ids import new_id
 from devteam.tasks import repository as tasks
 from devteam.tasks.model import TaskStatus
@@ -61,6 +61,9 @@ class GateRecord:
     tests: Mapping[str, Any] | None = None
     output_tail: str = ""
 
+
+MAX_RUNS_IN_PHASE = 20
+"""An attempt that is lost this often in one phase is given up: it may be what ends the workers."""
 
 _TASK_STATUS_IN = {
     Phase.EXECUTION: TaskStatus.IN_PROGRESS,
@@ -108,9 +111,17 @@ class Lifecycle:
             yield change, row
 
     def enter_phase(self, ref: RunRef, phase: Phase, **fields: Any) -> None:
-        """Begin a phase; `fields` are columns of the attempt that the phase before found out."""
+        """Begin a phase; `fields` are columns of the attempt that the phase before found out.
+
+        A second call, after a commit whose answer was lost, changes nothing. Raises IllegalMove.
+        """
         with self._held(ref) as (change, row):
-            _next_span(change, row, phase, int(fields.get("round", row.round)), ref.run)
+            round_ = int(fields.get("round", row.round))
+            if (row.phase, row.round) == (phase, round_):
+                return
+            if phase not in PHASE_MOVES[Phase(row.phase)]:
+                raise IllegalMove(f"An attempt cannot go from {row.phase} to {phase}.")
+            _next_span(change, row, phase, round_, ref.run)
             _set(change, row.id, {**fields, "phase": phase.value, "phase_started_at": change.now})
             status = _TASK_STATUS_IN.get(phase)
             if status is not None:
@@ -135,16 +146,20 @@ class Lifecycle:
             _set(change, row.id, {})
             change.show(attempt_view(change.connection, row.id))
 
-    def check_held(self, ref: RunRef, *, watching: bool = False) -> None:
-        """Raise Fenced unless this run still holds the attempt; asked right before an effect outside."""
-        condition = "monitoring = 'watching'" if watching else "outcome IS NULL AND stop_requested IS NULL"
+    def check_held(self, ref: RunRef, *, watching: bool = False) -> Stop | None:
+        """Raise Fenced unless this run still holds the attempt; asked right before an effect outside.
+
+        Answers the stop that a person asked for in the meantime, if any.
+        """
+        condition = "monitoring = 'watching'" if watching else "outcome IS NULL"
         with self._database.transaction() as connection:
             held = connection.execute(
-                sql(f"SELECT 1 FROM attempts WHERE id = :id AND run = :run AND {condition}"),
+                sql(f"SELECT stop_requested FROM attempts WHERE id = :id AND run = :run AND {condition}"),
                 {"id": ref.attempt_id, "run": ref.run},
             ).first()
         if held is None:
-            raise Fenced("Another run holds this attempt, or it must stop.")
+            raise Fenced("Another run holds this attempt, or it has ended.")
+        return None if held.stop_requested is None else Stop(held.stop_requested)
 
     def finish(self, ref: RunRef, ending: Ending) -> None:
         """End the attempt and move its task; dependants are blocked or may start, the execution settles."""
@@ -220,18 +235,23 @@ class Lifecycle:
         )
         change.record("task_failed", "task", row.task_id, reason=reason, title=row.title)
         change.show(tasks.task_view(change.connection, change.customer_id, row.task_id))
-        block_dependants(change, task)
+        block_dependants(change, tasks.task_row(change.connection, change.customer_id, row.task_id))
         settle(change)
 
-    def append_output(self, attempt_id: UUID, offset: int, text: str) -> None:
-        """Store a chunk of output at a character offset; the same chunk again is harmless."""
+    def append_output(self, ref: RunRef, offset: int, text: str) -> None:
+        """Store a chunk of output at a character offset; a run that was taken over stores nothing.
+
+        The same chunk again is harmless, also when it has grown since: the answer to the first may have been lost.
+        """
         with self._database.transaction() as connection:
             connection.execute(
                 sql(
-                    """INSERT INTO attempt_output (attempt_id, "offset", text, created_at)
-                       VALUES (:id, :offset, :text, :now) ON CONFLICT DO NOTHING"""
+                    """INSERT INTO attempt_output AS o (attempt_id, "offset", text, created_at)
+                       SELECT id, :offset, :text, :now FROM attempts WHERE id = :id AND run = :run
+                       ON CONFLICT (attempt_id, "offset") DO UPDATE SET text = excluded.text
+                       WHERE length(o.text) < length(excluded.text)"""
                 ),
-                {"id": attempt_id, "offset": offset, "text": text, "now": self._clock()},
+                {"id": ref.attempt_id, "run": ref.run, "offset": offset, "text": text, "now": self._clock()},
             )
 
     def store_diff(self, attempt_id: UUID, diff: str, *, truncated: bool) -> None:
@@ -268,9 +288,7 @@ def finish_attempt(change: CustomerChange, row: Row[Any], ending: Ending) -> Non
     if succeeded:
         monitoring["monitoring"] = (ending.monitoring or Monitoring.SKIPPED).value
         monitoring["monitor_at"] = change.now if watching else None
-        monitoring["monitor_until"] = (
-            change.now + timedelta(seconds=ending.monitoring_window) if watching else None
-        )
+        monitoring["monitor_until"] = change.now + timedelta(seconds=ending.monitoring_window) if watching else None
     _set(
         change,
         row.id,
@@ -308,7 +326,7 @@ def finish_attempt(change: CustomerChange, row: Row[Any], ending: Ending) -> Non
     change.show(tasks.task_view(change.connection, change.customer_id, row.task_id))
     change.show(attempt_view(change.connection, row.id))
     if ending.task_status in (TaskStatus.FAILED, TaskStatus.BLOCKED, TaskStatus.CANCELLED):
-        block_dependants(change, task)
+        block_dependants(change, tasks.task_row(change.connection, change.customer_id, row.task_id))
     refresh_metrics(change.connection, change.customer_id, now=change.now, force=True)
     settle(change)
 
@@ -355,24 +373,19 @@ def reassign(
     """Give a lost attempt its next run on a worker; False when its holder came back or it has ended.
 
     A frozen attempt stays frozen: its processes are gone with the worker, and the next run waits for the resume.
+    One that a person stopped gets a next run as well, which tidies up and ends it.
     """
     with joined_change(connection, customer_id, ENGINE, now) as change:
-        row = _lapsed(connection, attempt_id)
-        if row is None:
-            return False
-        if row.outcome is None and row.stop_requested is not None:
-            finish_attempt(change, row, stop_ending(Stop(row.stop_requested), {}))
-            return False
-        connection.execute(
+        row = connection.execute(
             sql(
-                """UPDATE attempts SET run = run + 1, worker_id = :worker_id, version = version + 1,
-                       lease_expires_at = now() + make_interval(secs => :lease) WHERE id = :id"""
+                """SELECT a.*, t.title FROM attempts a JOIN tasks t ON t.id = a.task_id
+                   LEFT JOIN workers w ON w.id = a.worker_id
+                   WHERE a.id = :id AND a.outcome IS NULL
+                     AND (a.lease_expires_at IS NULL OR a.lease_expires_at < now() OR w.state = 'dead')"""
             ),
-            {"id": attempt_id, "worker_id": worker_id, "lease": lease},
-        )
-        change.record("attempt_lost", "attempt", attempt_id, title=row.title)
-        change.show(attempt_view(connection, attempt_id))
-        return True
+            {"id": attempt_id},
+        ).first()
+        return row is not None and _next_run(change, row, worker_id, lease)
 
 
 def rerun(connection: Connection, ref: RunRef, *, lease: float, now: datetime) -> bool:
@@ -380,30 +393,64 @@ def rerun(connection: Connection, ref: RunRef, *, lease: float, now: datetime) -
     with joined_change(connection, ref.customer_id, ENGINE, now) as change:
         row = connection.execute(
             sql(
-                """UPDATE attempts a SET run = run + 1, version = a.version + 1,
-                       lease_expires_at = now() + make_interval(secs => :lease)
-                   FROM tasks t WHERE a.id = :id AND a.run = :run AND a.outcome IS NULL AND t.id = a.task_id
-                   RETURNING t.title"""
+                """SELECT a.*, t.title FROM attempts a JOIN tasks t ON t.id = a.task_id
+                   WHERE a.id = :id AND a.run = :run AND a.outcome IS NULL"""
             ),
-            {"id": ref.attempt_id, "run": ref.run, "lease": lease},
+            {"id": ref.attempt_id, "run": ref.run},
         ).first()
-        if row is None:
-            return False
-        change.record("attempt_lost", "attempt", ref.attempt_id, title=row.title)
-        change.show(attempt_view(connection, ref.attempt_id))
-        return True
+        return row is not None and _next_run(change, row, row.worker_id, lease)
 
 
-def _lapsed(connection: Connection, attempt_id: UUID) -> Row[Any] | None:
-    return connection.execute(
+def _next_run(change: CustomerChange, row: Row[Any], worker_id: UUID, lease: float) -> bool:
+    began = change.connection.execute(
+        sql("SELECT run FROM attempt_phases WHERE attempt_id = :id ORDER BY ordinal DESC LIMIT 1"), {"id": row.id}
+    ).scalar_one()
+    if row.run - began >= MAX_RUNS_IN_PHASE:
+        reason = f"It was lost {row.run - began} times in this phase: it may be what ends the workers."
+        finish_attempt(change, row, Ending(Outcome.LOST, TaskStatus.BLOCKED, "lost_too_often", reason))
+        return False
+    _give_next_run(change, row.id, worker_id, lease)
+    change.record("attempt_lost", "attempt", row.id, title=row.title)
+    return True
+
+
+def _give_next_run(change: CustomerChange, attempt_id: UUID, worker_id: UUID, lease: float) -> None:
+    change.connection.execute(
         sql(
-            """SELECT a.*, t.title FROM attempts a JOIN tasks t ON t.id = a.task_id
-               LEFT JOIN workers w ON w.id = a.worker_id
-               WHERE a.id = :id AND a.outcome IS NULL
-                 AND (a.lease_expires_at IS NULL OR a.lease_expires_at < now() OR w.state = 'dead')"""
+            """UPDATE attempts SET run = run + 1, worker_id = :worker_id, version = version + 1,
+                   lease_expires_at = now() + make_interval(secs => :lease) WHERE id = :id"""
         ),
-        {"id": attempt_id},
-    ).first()
+        {"id": attempt_id, "worker_id": worker_id, "lease": lease},
+    )
+    change.show(attempt_view(change.connection, attempt_id))
+
+
+def assign_watch(
+    connection: Connection, attempt_id: UUID, customer_id: UUID, worker_id: UUID, *, lease: float, now: datetime
+) -> None:
+    """Give a delivery that wants a look to a worker, unless somebody holds it."""
+    with joined_change(connection, customer_id, ENGINE, now) as change:
+        free = connection.execute(
+            sql(
+                """SELECT 1 FROM attempts a LEFT JOIN workers w ON w.id = a.worker_id
+                   WHERE a.id = :id AND a.monitoring = 'watching'
+                     AND (a.lease_expires_at IS NULL OR a.lease_expires_at < now() OR w.state = 'dead')"""
+            ),
+            {"id": attempt_id},
+        ).first()
+        if free is not None:
+            _give_next_run(change, attempt_id, worker_id, lease)
+
+
+def release_watch(connection: Connection, ref: RunRef) -> None:
+    """A look ended without an answer: let it be assigned again."""
+    connection.execute(
+        sql(
+            """UPDATE attempts SET lease_expires_at = NULL
+               WHERE id = :id AND run = :run AND monitoring = 'watching'"""
+        ),
+        {"id": ref.attempt_id, "run": ref.run},
+    )
 
 
 def stop_ending(stop: Stop, fields: Mapping[str, Any]) -> Ending:
@@ -487,7 +534,7 @@ def _set(change: CustomerChange, attempt_id: UUID, values: Mapping[str, Any], *,
         f'"{key}" = CAST(:{key} AS jsonb), ' if key == "diff_stat" else f'"{key}" = :{key}, ' for key in encoded
     )
     change.connection.execute(
-        sql(f"UPDATE attempts SET {assignments} version = version + 1 WHERE id = :attempt_id"),  # noqa: S608
+        sql(f"UPDATE attempts SET {assignments} version = version + 1 WHERE id = :attempt_id"),
         {**encoded, "attempt_id": attempt_id},
     )
 

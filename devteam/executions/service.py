@@ -183,7 +183,7 @@ class ExecutionService:
                     change.connection, row, TaskStatus.CANCELLED, now=change.now, reason_code="cancelled", reason=text
                 )
                 change.record("task_cancelled", "task", task_id, reason=reason, title=row.title)
-                block_dependants(change, row)
+                block_dependants(change, tasks.task_row(change.connection, customer_id, task_id))
                 settle(change)
             change.show(tasks.task_view(change.connection, customer_id, task_id))
             return tasks.task_view(change.connection, customer_id, task_id)
@@ -199,9 +199,7 @@ class ExecutionService:
             raise NotFound("There is no such execution.")
         check(actor, Permission.COMMAND, customer_id)
         with customer_change(self._database, customer_id, actor, self._clock) as change:
-            row = change.connection.execute(
-                sql("SELECT * FROM executions WHERE id = :id"), {"id": execution_id}
-            ).one()
+            row = change.connection.execute(sql("SELECT * FROM executions WHERE id = :id"), {"id": execution_id}).one()
             act(change, row)
             view = execution_view(change.connection, execution_id)
             if change.events:

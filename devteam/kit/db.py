@@ -7,10 +7,22 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, Engine, Row, TextClause, create_engine, make_url, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-__all__ = ["Connection", "Database", "Engine", "OperationalError", "Row", "psycopg_conninfo", "sql"]
+__all__ = [
+    "UNAVAILABLE",
+    "Connection",
+    "Database",
+    "Engine",
+    "OperationalError",
+    "Row",
+    "psycopg_conninfo",
+    "sql",
+]
 
+UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeout)
+"""What is raised while the database is away, restarting, or has no connection to give."""
 
 _joined: ContextVar[Connection | None] = ContextVar("joined", default=None)
 

@@ -63,8 +63,8 @@ def heartbeat(connection: Connection, worker_id: UUID, *, lease: float, now: dat
 
 def renew_attempts(
     connection: Connection, worker_id: UUID, runs: Sequence[tuple[UUID, int]], *, lease: float
-) -> set[UUID]:
-    """Renew the leases of the runs that this worker is alive in; the attempts that it still holds."""
+) -> set[tuple[UUID, int]]:
+    """Renew the leases of the runs that this worker is alive in; those that it still holds."""
     if not runs:
         return set()
     rows = connection.execute(
@@ -72,7 +72,7 @@ def renew_attempts(
             """UPDATE attempts a SET lease_expires_at = now() + make_interval(secs => :lease)
                FROM unnest(CAST(:ids AS uuid[]), CAST(:runs AS integer[])) AS held (id, run)
                WHERE a.id = held.id AND a.run = held.run AND a.worker_id = :worker_id
-                 AND (a.outcome IS NULL OR a.monitoring = 'watching') RETURNING a.id"""
+                 AND (a.outcome IS NULL OR a.monitoring = 'watching') RETURNING a.id, a.run"""
         ),
         {
             "ids": [attempt_id for attempt_id, _ in runs],
@@ -81,7 +81,7 @@ def renew_attempts(
             "lease": lease,
         },
     )
-    return {row.id for row in rows}
+    return {(row.id, row.run) for row in rows}
 
 
 def lead(connection: Connection, worker_id: UUID, *, lease: float) -> bool:

@@ -10,7 +10,7 @@ from devteam.customers.change import customer_change
 from devteam.customers.metrics import HEALTH_INTERVAL, refresh_metrics
 from devteam.durable.engine import purge
 from devteam.events.repository import purge_live_changes
-from devteam.executions.lifecycle import reassign
+from devteam.executions.lifecycle import assign_watch, reassign
 from devteam.kit.clock import Clock
 from devteam.kit.db import Connection, Database, sql
 from devteam.kit.log import get_logger
@@ -48,7 +48,7 @@ class Leader:
         self._is_alive = is_alive
         self._dispatcher = Dispatcher(database, clock, lease=lease)
         self._leads = False
-        self._sure_since = time.monotonic()
+        self._sure_since = self._last_turn = _seconds_since_boot()
         self._due = dict.fromkeys(("reconcile", "metrics", "tidy"), 0.0)
 
     def keep_lease(self) -> None:
@@ -60,15 +60,18 @@ class Leader:
                     workers.bury(connection, row.id, event="worker_lost", now=self._clock())
             led, self._leads = self._leads, workers.lead(connection, self._worker_id, lease=self._lease)
         if self._leads and not led:
-            self._sure_since = time.monotonic()
+            self._sure_since = _seconds_since_boot()
             log.info("leading", worker=str(self._worker_id))
 
     def lost_database(self) -> None:
         """While the database was away nobody could renew a lease: give everybody time to do so."""
-        self._sure_since = time.monotonic()
+        self._sure_since = _seconds_since_boot()
 
     def turn(self) -> None:
         """Everything that is due now."""
+        slept, self._last_turn = _seconds_since_boot() - self._last_turn, _seconds_since_boot()
+        if slept > self._lease:
+            self.lost_database()  # the machine or this process was suspended: others may have been as well
         if not self._leads:
             return
         self._dispatcher.turn(self._worker_id)
@@ -92,7 +95,7 @@ class Leader:
 
         A lease that only lapsed counts once this worker has led for two leases without losing the database.
         """
-        sure = time.monotonic() - self._sure_since > 2 * self._lease
+        sure = _seconds_since_boot() - self._sure_since > 2 * self._lease
         with self._database.transaction() as connection:
             if sure:
                 for worker_id in workers.lapsed(connection):
@@ -110,11 +113,9 @@ class Leader:
                 holder = self._any_worker(connection)
                 if holder is None:
                     return
-                again = reassign(
-                    connection, row.id, row.customer_id, holder, lease=self._lease, now=self._clock()
-                )
+                again = reassign(connection, row.id, row.customer_id, holder, lease=self._lease, now=self._clock())
             log.warning("attempt_lost", attempt=str(row.id), goes_on=again)
-        self._assign_watches()
+        self._assign_watches(sure)
 
     def _any_worker(self, connection: Connection) -> UUID | None:
         """The least loaded living worker: lost work held a slot before, so it does not wait for a free one."""
@@ -128,28 +129,27 @@ class Leader:
         ).first()
         return None if row is None else row.id
 
-    def _assign_watches(self) -> None:
+    def _assign_watches(self, sure: bool) -> None:
+        """Give deliveries that want a look to workers, no more at once than there are slots."""
         with self._database.transaction() as connection:
             due = connection.execute(
                 sql(
-                    """SELECT a.id FROM attempts a LEFT JOIN workers w ON w.id = a.worker_id
+                    """SELECT a.id, a.customer_id FROM attempts a LEFT JOIN workers w ON w.id = a.worker_id
                        WHERE a.monitoring = 'watching' AND a.monitor_at <= :now
-                         AND (a.lease_expires_at IS NULL OR a.lease_expires_at < now() OR w.state = 'dead')
-                       ORDER BY a.monitor_at LIMIT 20 FOR UPDATE OF a SKIP LOCKED"""
+                         AND (a.lease_expires_at IS NULL OR w.state = 'dead' OR (:sure AND a.lease_expires_at < now()))
+                       ORDER BY a.monitor_at, a.id
+                       LIMIT greatest(0, (SELECT coalesce(sum(slots), 0) FROM workers WHERE state = 'alive')
+                           - (SELECT count(*) FROM attempts b JOIN workers v ON v.id = b.worker_id
+                              WHERE b.monitoring = 'watching' AND b.lease_expires_at >= now() AND v.state = 'alive'))"""
                 ),
-                {"now": self._clock()},
+                {"now": self._clock(), "sure": sure},
             ).all()
-            worker_id = self._any_worker(connection) if due else None
-            if worker_id is None:
-                return
-            connection.execute(
-                sql(
-                    """UPDATE attempts SET worker_id = :worker_id, run = run + 1,
-                           lease_expires_at = now() + make_interval(secs => :lease)
-                       WHERE id = ANY(:ids)"""
-                ),
-                {"ids": [row.id for row in due], "worker_id": worker_id, "lease": 10 * self._lease},
-            )
+        for row in due:
+            with self._database.transaction() as connection:
+                worker_id = self._any_worker(connection)
+                if worker_id is None:
+                    return
+                assign_watch(connection, row.id, row.customer_id, worker_id, lease=10 * self._lease, now=self._clock())
 
     # --- timers ---
 
@@ -177,3 +177,8 @@ class Leader:
                 sql("DELETE FROM idempotency_keys WHERE created_at < :before"), {"before": now - IDEMPOTENCY_KEPT}
             )
         purge(self._database, before=now - WORKFLOWS_KEPT)
+
+
+def _seconds_since_boot() -> float:
+    """A clock that goes on while the machine sleeps, and is never set."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()

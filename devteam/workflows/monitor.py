@@ -5,19 +5,19 @@ the base is looked at now and then until the window ends.
 """
 
 from datetime import timedelta
+from functools import partial
 
-from devteam.executions.gates import judge
-from devteam.executions.lifecycle import GateRecord
 from devteam.executions.model import Monitoring
 from devteam.executions.ports import DeliveryConflict, GateRun, Job
 from devteam.kit.clock import Clock
-from devteam.kit.db import OperationalError, sql
+from devteam.kit.db import UNAVAILABLE, sql
 from devteam.kit.errors import DevTeamError, Fenced
 from devteam.kit.log import get_logger
 from devteam.projects.schemas import DeliveryMode, Gate, GateStage
 from devteam.workflows.handle import RunHandle, Stopped
 from devteam.workflows.jobs import load_job
 from devteam.workflows.output import OutputLog
+from devteam.workflows.patience import patiently
 from devteam.workflows.run_attempt import Tools
 from devteam.workflows.verify import gate_record
 
@@ -35,17 +35,18 @@ class DeliveryWatch:
         self._handle = handle
         self._ref = handle.ref
         self._clock = clock
-        self._output = OutputLog(tools.lifecycle, handle.ref.attempt_id)
+        self._output = OutputLog(tools.lifecycle, handle.ref)
 
     def look(self) -> None:
         """Look once; afterwards monitoring has ended or knows when to look again."""
         try:
+            self._handle.await_earlier()
             job = load_job(self._tools.database, self._ref.attempt_id, self._ref.run)
             self._look(job)
             self._tools.workspaces.discard(job)
         except (Stopped, Fenced):
             log.info("watch_ended", attempt=str(self._ref.attempt_id))
-        except OperationalError:
+        except UNAVAILABLE:
             raise
         except Exception as exc:
             if not isinstance(exc, DevTeamError):
@@ -61,12 +62,11 @@ class DeliveryWatch:
         if not self._tools.deliveries.contains(job, delivered):
             self._not_on_base(job)
             return
-        if not self._measured_after_merge(job):
-            broken = self._run_gates(job, delivered if job.merged_commit else head)
-            if broken:
-                self._regressed(job, broken)
-                return
-        self._wait_or_pass(job)
+        broken = self._broken_after_merge(job, delivered if job.merged_commit else head)
+        if broken is not None:
+            self._regressed(job, *broken)
+        else:
+            self._wait_or_pass(job)
 
     def _not_on_base(self, job: Job) -> None:
         window_over = job.monitor_until is None or self._clock() >= job.monitor_until
@@ -79,47 +79,47 @@ class DeliveryWatch:
         else:
             self._again(job)
 
-    def _measured_after_merge(self, job: Job) -> bool:
-        with self._tools.database.transaction() as connection:
-            return (
-                connection.execute(
-                    sql(
-                        """SELECT 1 FROM gate_results WHERE attempt_id = :id AND stage = 'post_merge'
-                           HAVING count(*) >= :gates"""
-                    ),
-                    {"id": job.ref.attempt_id, "gates": len(job.gates_of(GateStage.POST_TASK))},
-                ).first()
-                is not None
-            )
+    def _broken_after_merge(self, job: Job, commit: str) -> tuple[str, str] | None:
+        """The first required gate that broke on the base after the merge, with its sentence.
 
-    def _run_gates(self, job: Job, commit: str) -> list[GateRecord]:
-        """Run the gates on the base after the merge; the required ones that broke."""
-        broken = []
+        Each gate is run once, and its stored result counts: a look that was killed right after it goes on from it.
+        """
+        broken = None
+        known = self._stored_results(job)
         for gate in job.gates_of(GateStage.POST_TASK):
-            before = self._before(job, gate)
-            run = self._on_base(job, gate, commit)
-            record = gate_record("post_merge", gate, run, before, commit)
-            self._tools.lifecycle.record_gates(self._ref, [record], watching=True)
-            broken += [record] if gate.required and not judge(run, before).passed else []
+            if gate.name in known:
+                passed, text = known[gate.name]
+            else:
+                record = gate_record(
+                    "post_merge", gate, self._on_base(job, gate, commit), self._before(job, gate), commit
+                )
+                patiently(partial(self._tools.lifecycle.record_gates, self._ref, [record], watching=True))
+                passed, text = record.passed, record.text
+            if gate.required and not passed:
+                broken = broken or (gate.name, text)
         return broken
+
+    def _stored_results(self, job: Job) -> dict[str, tuple[bool | None, str]]:
+        with self._tools.database.transaction() as connection:
+            rows = connection.execute(
+                sql("SELECT name, passed, text FROM gate_results WHERE attempt_id = :id AND stage = 'post_merge'"),
+                {"id": job.ref.attempt_id},
+            )
+            return {row.name: (row.passed, row.text) for row in rows}
 
     def _before(self, job: Job, gate: Gate) -> GateRun | None:
         return None if job.base_commit is None else self._on_base(job, gate, job.base_commit)
 
     def _on_base(self, job: Job, gate: Gate, commit: str) -> GateRun:
-        return self._tools.verifier.on_base(
-            job, gate, commit, self._handle, self._output.write, self._output.note
-        )
+        return self._tools.verifier.on_base(job, gate, commit, self._handle, self._output.write, self._output.note)
 
-    def _regressed(self, job: Job, broken: list[GateRecord]) -> None:
+    def _regressed(self, job: Job, gate: str, text: str) -> None:
         """Take our own merge back; a delivery that somebody else merged is theirs to revert."""
-        reason = f"After the merge gate {broken[0].name} fails on {job.base_branch}: {broken[0].text}"
+        reason = f"After the merge gate {gate} fails on {job.base_branch}: {text}"
         if job.merged_commit is None:
             self._tools.lifecycle.end_monitoring(self._ref, Monitoring.REGRESSED, reason=reason)
             return
-        result = self._tools.deliveries.revert(
-            job, reason, lambda: self._tools.lifecycle.check_held(self._ref, watching=True)
-        )
+        result = self._tools.deliveries.revert(job, reason, self._before_push)
         if isinstance(result, DeliveryConflict):
             reason += " It could not be reverted by itself: later changes touch the same places."
             self._tools.lifecycle.end_monitoring(self._ref, Monitoring.REGRESSED, reason=reason)
@@ -131,6 +131,9 @@ class DeliveryWatch:
             reason=f"{reason} The delivery was reverted.",
             fields={"revert_commit": result.commit},
         )
+
+    def _before_push(self) -> None:
+        self._tools.lifecycle.check_held(self._ref, watching=True)
 
     def _wait_or_pass(self, job: Job) -> None:
         if job.monitor_until is None or self._clock() >= job.monitor_until:

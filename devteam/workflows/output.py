@@ -1,10 +1,9 @@
 """Store an attempt's output as it comes, in chunks at character offsets."""
 
 import threading
-from uuid import UUID
 
-from devteam.executions.lifecycle import Lifecycle
-from devteam.kit.db import OperationalError
+from devteam.executions.lifecycle import Lifecycle, RunRef
+from devteam.kit.db import UNAVAILABLE
 from devteam.kit.log import get_logger
 
 LIMIT = 20_000_000
@@ -15,12 +14,13 @@ log = get_logger(__name__)
 
 class OutputLog:
     """Appends to an attempt's stored output. Output is evidence, not state: a chunk that the database
-    cannot take now is kept and written with the next one, and never stops the work."""
+    cannot take now is kept and written with the next one, and never stops the work.
+    """
 
-    def __init__(self, lifecycle: Lifecycle, attempt_id: UUID) -> None:
+    def __init__(self, lifecycle: Lifecycle, ref: RunRef) -> None:
         self._lifecycle = lifecycle
-        self._attempt_id = attempt_id
-        self._offset = lifecycle.output_length(attempt_id)
+        self._ref = ref
+        self._offset = lifecycle.output_length(ref.attempt_id)
         self._pending = ""
         self._dropped = 0
         self._lock = threading.Lock()
@@ -49,9 +49,9 @@ class OutputLog:
         if not self._pending:
             return
         try:
-            self._lifecycle.append_output(self._attempt_id, self._offset, self._pending)
-        except OperationalError:
-            log.warning("output_waits_for_database", attempt=str(self._attempt_id))
+            self._lifecycle.append_output(self._ref, self._offset, self._pending)
+        except UNAVAILABLE:
+            log.warning("output_waits_for_database", attempt=str(self._ref.attempt_id))
             return
         self._offset += len(self._pending)
         self._pending = ""

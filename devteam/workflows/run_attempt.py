@@ -6,12 +6,11 @@ finds out what an earlier run of it already did, so repeating one is harmless.
 """
 
 import errno
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from devteam.executions.lifecycle import Ending, GateRecord, Lifecycle
 from devteam.executions.model import Monitoring, Outcome, Phase
@@ -23,7 +22,7 @@ from devteam.executions.ports import (
     Job,
     Workspaces,
 )
-from devteam.kit.db import Database, OperationalError
+from devteam.kit.db import UNAVAILABLE, Database
 from devteam.kit.errors import DevTeamError, Fenced
 from devteam.kit.log import get_logger
 from devteam.projects.schemas import GateStage
@@ -31,12 +30,11 @@ from devteam.tasks.model import TaskStatus
 from devteam.workflows.handle import RunHandle, Stopped
 from devteam.workflows.jobs import load_job
 from devteam.workflows.output import OutputLog
+from devteam.workflows.patience import patiently
 from devteam.workflows.verify import Note, Verifier, gate_record
 
 MAX_ROUNDS = 3
 """Rounds of quality assurance: the first, and two after the base moved under the delivery."""
-DATABASE_PATIENCE = 300.0
-"""Seconds that a finished step waits for the database to come back."""
 BEGIN = "begin"
 END = "end"
 
@@ -65,12 +63,12 @@ class AttemptPhases:
         self._handle = handle
         self._ref = handle.ref
         self._lifecycle = tools.lifecycle
-        self._output = OutputLog(tools.lifecycle, handle.ref.attempt_id)
+        self._output = OutputLog(tools.lifecycle, handle.ref)
 
     def step(self, phase: str) -> str:
         """Do one phase; the next one's name, or END. Whatever goes wrong ends the attempt with a reason.
 
-        Raises OperationalError alone: without the database nothing can be said, and a later run goes on.
+        Raises what tells that the database is away: nothing can be said then, and a later run goes on.
         """
         try:
             return self._phase(phase)
@@ -78,9 +76,9 @@ class AttemptPhases:
             self._stopped(stopped)
         except Fenced:
             log.info("run_fenced", attempt=str(self._ref.attempt_id), run=self._ref.run)
-        except OperationalError:
+        except UNAVAILABLE:
             raise
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - the attempt ends with a reason, whatever it is
             self._fail_with(exc)
         finally:
             self._output.close()
@@ -105,6 +103,7 @@ class AttemptPhases:
 
     def _begin(self) -> str:
         """Make sure that nothing of an earlier run is alive, and tell where to go on."""
+        self._handle.await_earlier()
         job = load_job(self._tools.database, self._ref.attempt_id, self._ref.run)
         killed = self._tools.sweep(str(job.ref.attempt_id)) if job.ref.run > 1 else 0
         if job.ref.run > 1:
@@ -142,7 +141,7 @@ class AttemptPhases:
         for gate in job.gates_of(GateStage.PRE_EXECUTION):
             run = self._tools.verifier.on_base(job, gate, base, self._handle, *self._sinks())
             record = gate_record("pre_execution", gate, run, None, base)
-            self._record(lambda: self._lifecycle.record_gates(self._ref, [record]))
+            self._record(partial(self._lifecycle.record_gates, self._ref, [record]))
             if gate.required and not record.passed:
                 return record
         return None
@@ -189,12 +188,12 @@ class AttemptPhases:
         failed: list[GateRecord] = []
         for number, criterion in enumerate(job.criteria, start=1):
             record = self._tools.verifier.criterion(job, number, criterion, folder, self._handle, *self._sinks())
-            self._record(lambda: self._lifecycle.record_gates(self._ref, [record]))
+            self._record(partial(self._lifecycle.record_gates, self._ref, [record]))
             failed += [record] if not record.passed else []
         for gate in job.gates_of(GateStage.POST_TASK):
             baseline = self._tools.verifier.on_base(job, gate, job.base_commit, self._handle, *self._sinks())
             record = self._tools.verifier.gate(job, gate, folder, baseline, self._handle, *self._sinks())
-            self._record(lambda: self._lifecycle.record_gates(self._ref, [record]))
+            self._record(partial(self._lifecycle.record_gates, self._ref, [record]))
             failed += [record] if record.required and not record.passed else []
         if failed:
             first = failed[0]
@@ -250,7 +249,9 @@ class AttemptPhases:
 
     def _before_push(self) -> None:
         """The last look before an effect that nobody can take back silently."""
-        self._lifecycle.check_held(self._ref)
+        stop = self._lifecycle.check_held(self._ref)
+        if stop is not None:
+            raise Stopped(stop)
 
     def _evidence(self, job: Job) -> str:
         gates = [gate.name for gate in job.gates_of(GateStage.POST_TASK)]
@@ -275,9 +276,7 @@ class AttemptPhases:
         """A person must decide; the workspace is kept."""
         return self._give_up(Outcome.FAILED, TaskStatus.BLOCKED, code, reason, fields)
 
-    def _give_up(
-        self, outcome: Outcome, status: TaskStatus, code: str, reason: str, fields: dict[str, Any]
-    ) -> str:
+    def _give_up(self, outcome: Outcome, status: TaskStatus, code: str, reason: str, fields: dict[str, Any]) -> str:
         self._output.note(f"Ended: {reason}")
         kept = self._tools.workspaces.path(self._ref.attempt_id).is_dir()
         ending = Ending(outcome, status, code, reason, fields={**fields, "workspace_kept": kept})
@@ -315,16 +314,7 @@ class AttemptPhases:
         self._record(lambda: self._lifecycle.enter_phase(self._ref, phase, **fields))
 
     def _record(self, act: Callable[[], None]) -> None:
-        """Record what was done, waiting for the database when it is away: finished work is not given up for that."""
-        deadline = time.monotonic() + DATABASE_PATIENCE
-        while True:
-            try:
-                return act()
-            except OperationalError:
-                if time.monotonic() > deadline:
-                    raise
-                log.warning("waiting_for_database", attempt=str(self._ref.attempt_id))
-                time.sleep(0.5)
+        patiently(act)
 
     def _sinks(self) -> tuple[Note, Note]:
         return self._output.write, self._output.note

@@ -2,22 +2,32 @@
 
 import hashlib
 import json
-import re
+import sys
 import threading
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from devteam.executions.gates import from_json, judge, to_json
 from devteam.executions.lifecycle import GateRecord
 from devteam.executions.ports import GateRun, GateRunner, Held, Job, Workspaces
 from devteam.kit.clock import Clock
 from devteam.kit.db import Database, sql
-from devteam.projects.schemas import Gate
+from devteam.projects.schemas import Command, Gate
 from devteam.tasks.schemas import CommandCriterion, FileCriterion, RegexCriterion
+from devteam.workflows.patience import patiently
 
-_READ_LIMIT = 10_000_000
+_SEARCH_TIMEOUT = 30.0
+_SEARCH = """
+import re, sys
+with open(sys.argv[1], "rb") as file:
+    text = file.read(10_000_000).decode("utf-8", "replace")
+sys.exit(0 if re.search(sys.argv[2], text, re.MULTILINE) else 100)
+"""
+"""Runs in a process of its own: some patterns search for ever, and nothing can stop a thread of ours that does."""
+_NOT_FOUND = 100
 
 Note = Callable[[str], None]
 
@@ -30,12 +40,13 @@ class Verifier:
         self._clock = clock
         self._runner = runner
         self._workspaces = workspaces
-        self._measuring: defaultdict[tuple[UUID, str, str], threading.Lock] = defaultdict(threading.Lock)
+        self._measuring: WeakValueDictionary[tuple[UUID, str, str], threading.Lock] = WeakValueDictionary()
+        self._locks = threading.Lock()
 
     def on_base(self, job: Job, gate: Gate, commit: str, held: Held, write: Note, note: Note) -> GateRun:
         """What the gate shows on a commit of the base: as measured before, else measured now."""
         key = (job.project_id, commit, fingerprint(gate))
-        with self._measuring[key]:
+        with self._alone(key, held):
             known = self._known(*key)
             if known is not None:
                 return known
@@ -45,6 +56,23 @@ class Verifier:
             held.checkpoint()
             self._keep(*key, run)
             return run
+
+    @contextmanager
+    def _alone(self, key: tuple[UUID, str, str], held: Held) -> Iterator[None]:
+        """One measurement of a kind at a time: an attempt and the watch over the last delivery want the same.
+
+        A stop reaches who waits; who is paused meanwhile waits without the lock.
+        """
+        with self._locks:
+            lock = self._measuring.get(key)
+            if lock is None:
+                lock = self._measuring[key] = threading.Lock()
+        while not lock.acquire(timeout=0.2):
+            held.checkpoint()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def gate(
         self, job: Job, gate: Gate, folder: Path, baseline: GateRun | None, held: Held, write: Note, note: Note
@@ -85,7 +113,19 @@ class Verifier:
                 output_tail=run.output_tail,
             )
         passed, text = check_path(folder, criterion)
-        return GateRecord("acceptance", name, True, passed, text, commit=job.work_commit, seconds=0.0)
+        if passed and isinstance(criterion, RegexCriterion):
+            passed, text = self._search(job, folder, criterion, held, write)
+        return GateRecord("acceptance", name, True, passed, text, commit=job.work_commit)
+
+    def _search(self, job: Job, folder: Path, criterion: RegexCriterion, held: Held, write: Note) -> tuple[bool, str]:
+        argv = [sys.executable, "-I", "-S", "-c", _SEARCH, criterion.path, criterion.pattern]
+        end = self._runner.run(Command(argv=argv), _SEARCH_TIMEOUT, job, folder, held, write).end
+        held.checkpoint()
+        if end.exit_code not in (0, _NOT_FOUND) or end.timed_out:
+            return False, f"Searching {criterion.path} for the pattern {criterion.pattern!r} failed: {end.describe()}"
+        found = end.succeeded
+        word = "holds" if found else "does not hold"
+        return found == criterion.present, f"{criterion.path} {word} the pattern {criterion.pattern!r}."
 
     def _known(self, project_id: UUID, commit: str, gate_fingerprint: str) -> GateRun | None:
         with self._database.transaction() as connection:
@@ -99,6 +139,9 @@ class Verifier:
         return None if stored is None else from_json(stored)
 
     def _keep(self, project_id: UUID, commit: str, gate_fingerprint: str, run: GateRun) -> None:
+        patiently(lambda: self._store(project_id, commit, gate_fingerprint, run))
+
+    def _store(self, project_id: UUID, commit: str, gate_fingerprint: str, run: GateRun) -> None:
         with self._database.transaction() as connection:
             connection.execute(
                 sql(
@@ -140,17 +183,20 @@ def fingerprint(gate: Gate) -> str:
 
 
 def check_path(folder: Path, criterion: FileCriterion | RegexCriterion) -> tuple[bool, str]:
-    """Whether a criterion on a path holds, and a sentence. A path that leaves the workspace through a link fails."""
+    """Whether a criterion on a path holds as far as the path goes, and a sentence.
+
+    A path that leaves the workspace through a link fails; a pattern needs a file to be searched.
+    """
     target = folder / criterion.path
-    if not target.resolve().is_relative_to(folder.resolve()):
+    try:
+        inside = target.resolve().is_relative_to(folder.resolve())
+        exists, is_file = target.exists(), target.is_file()
+    except (OSError, RuntimeError):  # a name that is too long, links in a circle
+        inside, exists, is_file = True, False, False
+    if not inside:
         return False, f"{criterion.path} leads out of the workspace."
     if isinstance(criterion, FileCriterion):
-        exists = target.exists()
         return exists == criterion.exists, f"{criterion.path} {'exists' if exists else 'does not exist'}."
-    if not target.is_file():
-        return False, f"{criterion.path} does not exist."
-    with target.open("rb") as file:
-        text = file.read(_READ_LIMIT).decode("utf-8", errors="replace")
-    found = re.search(criterion.pattern, text, re.MULTILINE) is not None
-    word = "holds" if found else "does not hold"
-    return found == criterion.present, f"{criterion.path} {word} the pattern {criterion.pattern!r}."
+    if not is_file:
+        return False, f"{criterion.path} {'is no file' if exists else 'does not exist'}."
+    return True, f"{criterion.path} is a file."

@@ -4,8 +4,9 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,10 +15,10 @@ import psycopg
 
 from devteam.durable.engine import Durable
 from devteam.events.model import CHANNEL
-from devteam.executions.lifecycle import RunRef, rerun
+from devteam.executions.lifecycle import RunRef, release_watch, rerun
 from devteam.executions.model import PauseMode, Stop
 from devteam.kit.clock import Clock
-from devteam.kit.db import Database, OperationalError, Row, psycopg_conninfo, sql
+from devteam.kit.db import UNAVAILABLE, Database, Row, psycopg_conninfo, sql
 from devteam.kit.ids import new_id
 from devteam.kit.log import get_logger
 from devteam.workers import repository as workers
@@ -29,6 +30,10 @@ from devteam.workflows.run_attempt import BEGIN, END, AttemptPhases, Tools
 log = get_logger(__name__)
 
 TICK = 1.0
+RERUN_PAUSE = 0.5
+"""Seconds between the unexplained end of a run and the next one, so that a lasting fault is no busy loop."""
+THREADS = 1000
+"""Frozen attempts and watches hold a thread each beside the slots; threads are made when they are needed."""
 _MIN_TURN = 0.02
 
 _ASSIGNED = sql(
@@ -38,6 +43,7 @@ _ASSIGNED = sql(
     FROM attempts a JOIN executions e ON e.id = a.execution_id
     WHERE a.worker_id = :worker_id
       AND (a.outcome IS NULL OR (a.monitoring = 'watching' AND a.lease_expires_at > now()))
+    ORDER BY a.stop_requested IS NULL, a.id
     """
 )
 
@@ -72,11 +78,11 @@ class Worker:
         self._make_leader = make_leader
         self.worker_id = new_id()
         self._leader = make_leader(self.worker_id)
-        self._handles: dict[UUID, RunHandle] = {}
+        self._handles: dict[tuple[UUID, int], RunHandle] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._durable = Durable(database.url, executor_id=str(self.worker_id), threads=4 * settings.slots + 16)
+        self._durable = Durable(database.url, executor_id=str(self.worker_id), threads=THREADS)
         self._attempt_step = self._durable.step("attempt_phase", self._run_phase)
         self._attempt_workflow = self._durable.workflow("run_attempt", self._run_attempt)
         self._watch_workflow = self._durable.workflow("watch_delivery", self._watch_delivery)
@@ -143,21 +149,17 @@ class Worker:
 
     def _heartbeat(self) -> None:
         """Renew the leases of the worker and of every run whose thread is alive."""
-        living = {handle.ref.attempt_id: handle for handle in self._living()}
         with self._database.transaction() as connection:
             alive = workers.heartbeat(connection, self.worker_id, lease=self._settings.lease, now=self._clock())
-            held = workers.renew_attempts(
-                connection,
-                self.worker_id,
-                [(attempt_id, handle.ref.run) for attempt_id, handle in living.items()],
-                lease=self._settings.lease,
-            )
         if not alive:
             self._rejoin()
             return
-        for attempt_id in living.keys() - held:
-            if not living[attempt_id].done.is_set():
-                living[attempt_id].fence()
+        living = {(handle.ref.attempt_id, handle.ref.run): handle for handle in self._living()}
+        with self._database.transaction() as connection:
+            held = workers.renew_attempts(connection, self.worker_id, list(living), lease=self._settings.lease)
+        for key in living.keys() - held:
+            if not living[key].done.is_set():
+                living[key].fence()
         self._leader.keep_lease()
 
     def _rejoin(self) -> None:
@@ -187,27 +189,28 @@ class Worker:
     def _turn(self) -> None:
         with self._database.transaction() as connection:
             rows = connection.execute(_ASSIGNED, {"worker_id": self.worker_id}).all()
+        self._forget_ended(rows)
         for row in rows:
-            self._attend(row)
+            self._guarded(partial(self._attend, row))
         self._leader.turn()
 
     def _attend(self, row: Row[Any]) -> None:
         """Start what is new, restart what ended without an answer, command what runs."""
-        handle = self._handles.get(row.id)
-        if handle is None or handle.ref.run != row.run:
-            self._start(RunRef(row.id, row.run, row.customer_id), watching=row.watching, paused=row.frozen)
-        elif handle.watching != row.watching:
-            return  # its last step has just ended; the next assignment brings a new run
+        handle = self._handles.get((row.id, row.run))
+        if handle is None:
+            self._start(row)
         elif handle.done.is_set():
             self._restart(handle)
         elif row.stop_requested is not None:
             handle.stop(Stop(row.stop_requested))
-        elif row.pause_requested == PauseMode.NOW and not row.frozen and not row.watching:
+        elif row.watching:
+            return
+        elif row.pause_requested == PauseMode.NOW:
             self._freeze(handle)
         elif row.frozen and row.execution_status == "active":
             handle.resume()
             self._tools.lifecycle.thawed(handle.ref)
-        elif handle.paused and not row.frozen and row.pause_requested is None:
+        elif handle.paused and not row.frozen:
             handle.resume()
 
     def _freeze(self, handle: RunHandle) -> None:
@@ -217,40 +220,56 @@ class Worker:
         except RuntimeError as exc:
             log.error("freeze_failed", attempt=str(handle.ref.attempt_id), error=str(exc))
 
-    def _start(self, ref: RunRef, *, watching: bool, paused: bool) -> None:
-        handle = RunHandle(ref, watching=watching, paused=paused)
+    def _start(self, row: Row[Any]) -> None:
+        """Begin a run. Whatever this worker still does for earlier runs of the attempt is over."""
+        ref = RunRef(row.id, row.run, row.customer_id)
+        earlier = [handle for handle in self._living() if handle.ref.attempt_id == row.id]
+        for other in earlier:
+            other.fence()
+        paused = row.frozen or row.pause_requested == PauseMode.NOW
+        handle = RunHandle(ref, watching=row.watching, paused=paused and not row.watching, earlier=earlier)
+        if row.stop_requested is not None:
+            handle.stop(Stop(row.stop_requested))
         with self._lock:
-            self._handles[ref.attempt_id] = handle
-        workflow = self._watch_workflow if watching else self._attempt_workflow
-        name = "watch" if watching else "attempt"
-        self._durable.start(workflow, f"{name}:{ref.attempt_id}:{ref.run}", str(ref.attempt_id), ref.run)
+            self._handles[(ref.attempt_id, ref.run)] = handle
+        workflow = self._watch_workflow if row.watching else self._attempt_workflow
+        name = "watch" if row.watching else "attempt"
+        try:
+            self._durable.start(workflow, f"{name}:{ref.attempt_id}:{ref.run}", str(ref.attempt_id), ref.run)
+        except Exception:
+            handle.finished()  # whether it was recorded is unknown, so this id is used up: the next run goes on
+            raise
 
     def _restart(self, handle: RunHandle) -> None:
-        """The run's workflow is over but its attempt is not: a database outage ended its thread."""
-        if handle.watching:
-            with self._lock:
-                self._handles.pop(handle.ref.attempt_id, None)
+        """The run's workflow is over but its attempt is not: a database outage ended its thread, say."""
+        if time.monotonic() - handle.done_at < RERUN_PAUSE:
             return
         log.warning("run_ended_without_answer", attempt=str(handle.ref.attempt_id), run=handle.ref.run)
         with self._database.transaction() as connection:
-            rerun(connection, handle.ref, lease=self._settings.lease, now=self._clock())
+            if handle.watching:
+                release_watch(connection, handle.ref)
+            else:
+                rerun(connection, handle.ref, lease=self._settings.lease, now=self._clock())
 
     def _living(self) -> list[RunHandle]:
         with self._lock:
-            for attempt_id in [key for key, handle in self._handles.items() if handle.done.is_set()]:
-                if not self._kept(self._handles[attempt_id]):
-                    del self._handles[attempt_id]
             return [handle for handle in self._handles.values() if not handle.done.is_set()]
 
-    def _kept(self, handle: RunHandle) -> bool:
-        """A handle that is done is remembered for a while, so that its run is not started twice."""
-        return time.monotonic() - handle.done_at < 60
+    def _forget_ended(self, rows: Sequence[Row[Any]]) -> None:
+        """Runs that are done here and in the database. One that is done here alone stays known: its workflow's id
+        is used up, so it must never be started as if it were new.
+        """
+        assigned = {(row.id, row.run) for row in rows}
+        with self._lock:
+            ended = [key for key, handle in self._handles.items() if handle.done.is_set() and key not in assigned]
+            for key in ended:
+                del self._handles[key]
 
     def _guarded(self, act: Callable[[], None]) -> None:
         try:
             act()
-        except OperationalError as exc:
-            log.warning("database_away", error=str(exc.orig)[:200])
+        except UNAVAILABLE as exc:
+            log.warning("database_away", error=str(exc)[:200])
             self._leader.lost_database()
         except Exception:
             log.exception("worker_error")
@@ -258,7 +277,7 @@ class Worker:
     # --- workflows ---
 
     def _run_attempt(self, attempt_id: str, run: int) -> str:
-        handle = self._handles[UUID(attempt_id)]
+        handle = self._handles[(UUID(attempt_id), run)]
         try:
             phase = BEGIN
             while phase != END:
@@ -269,11 +288,11 @@ class Worker:
             self._wake.set()
 
     def _run_phase(self, attempt_id: str, run: int, phase: str) -> str:
-        handle = self._handles[UUID(attempt_id)]
+        handle = self._handles[(UUID(attempt_id), run)]
         return AttemptPhases(self._tools, handle).step(phase)
 
     def _watch_delivery(self, attempt_id: str, run: int) -> str:
-        handle = self._handles[UUID(attempt_id)]
+        handle = self._handles[(UUID(attempt_id), run)]
         try:
             DeliveryWatch(self._tools, handle, self._clock).look()
             return END
@@ -283,9 +302,11 @@ class Worker:
 
 
 def host_identity() -> str:
-    """The host and its boot, so that process ids mean something."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    return f"{socket.gethostname()}:{boot.read_text().strip() if boot.exists() else 'unknown'}"
+    """The host, its boot and the process namespace, so that process ids mean something."""
+    boot, namespace = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    parts = [boot.read_text().strip() if boot.exists() else "unknown"]
+    parts += [str(namespace.readlink())] if namespace.exists() else []
+    return ":".join([socket.gethostname(), *parts])
 
 
 def process_started(pid: int) -> str:

@@ -1,5 +1,7 @@
 """The `command` executor and the gate runner: commands in a workspace, under control, with nothing inherited."""
 
+import os
+import stat
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,7 @@ from devteam.projects.schemas import Command
 
 TAIL_CHARACTERS = 8_000
 _REPORT_LIMIT = 64 * 1024 * 1024
+_NAME_LIMIT = 500
 
 
 class CommandExecutor:
@@ -93,16 +96,21 @@ class _Tail:
 
 
 def read_report(path: Path) -> TestReport | None:
-    """The tests of a JUnit XML report by result; None when there is no readable report with tests."""
+    """The tests of a JUnit XML report by result; None when there is no readable report with tests.
+
+    What lies at the path was written by whatever ran there: a link or a pipe is no report.
+    """
     try:
-        if path.stat().st_size > _REPORT_LIMIT:
-            return None
-        root = ElementTree.parse(path).getroot()  # noqa: S314 - expat itself bounds entity expansion
-    except (OSError, ElementTree.ParseError):
+        with open(path, "rb", opener=_open_plainly) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > _REPORT_LIMIT:
+                return None
+            root = ElementTree.parse(file).getroot()  # noqa: S314 - expat itself bounds entity expansion
+    except (OSError, ValueError, LookupError, ElementTree.ParseError):
         return None
     passed, failed, skipped = set(), set(), 0
     for case in root.iter("testcase"):
-        name = "::".join(part for part in (case.get("classname"), case.get("name")) if part)
+        name = "::".join(part for part in (case.get("classname"), case.get("name")) if part)[:_NAME_LIMIT]
         kinds = {child.tag for child in case}
         if kinds & {"failure", "error"}:
             failed.add(name)
@@ -113,3 +121,7 @@ def read_report(path: Path) -> TestReport | None:
     if not passed and not failed and not skipped:
         return None
     return TestReport(frozenset(passed - failed), frozenset(failed), skipped)
+
+
+def _open_plainly(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
