@@ -41,6 +41,7 @@ def serve_web(database_url: str, data: Path, *, host: str, port: int, descriptor
         server_header=False,
         date_header=True,
         ws_max_size=1024 * 1024,
+        ws_per_message_deflate=False,  # live frames are shared by all pages; compressing is done per page
         ws_ping_interval=20,
         timeout_graceful_shutdown=3,
         proxy_headers=False,
