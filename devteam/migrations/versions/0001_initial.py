@@ -72,6 +72,7 @@ CREATE TABLE tasks (
 CREATE INDEX tasks_queue ON tasks (customer_id, position, id)
     WHERE status IN ('pending', 'in_progress', 'verifying', 'error_solving', 'blocked');
 CREATE INDEX tasks_of_customer ON tasks (customer_id, status);
+CREATE INDEX tasks_completed ON tasks (finished_at) WHERE status = 'completed';
 
 CREATE TABLE task_dependencies (
     customer_id uuid NOT NULL,
