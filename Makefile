@@ -55,7 +55,7 @@ check: setup ## Linters, types, layers, formats, locks and generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo --no-timing
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/check_files.py
 	$(BIN)/python tools/check_generated.py
 	cd web && npm run --silent typecheck
@@ -128,8 +128,8 @@ clean: ## Remove everything that was made here; the next setup starts from nothi
 
 $(VENV): requirements/dev.txt pyproject.toml | .venv/bin/python
 	@echo "Installing Python packages into .venv (a minute or two the first time) ..."
-	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/dev.txt
-	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip --disable-pip-version-check install -qq --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(NODE_MODULES): web/package-lock.json web/package.json web/.npmrc | $(VENV)
