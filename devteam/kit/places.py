@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
+import platformdirs
+
 
 def default_data_folder() -> Path:
     """Where the data lives when nobody says otherwise."""
     if os.geteuid() == 0:
         return Path("/var/lib/devteam")
-    import platformdirs  # only where it is needed: most command lines name their folder
-
     return Path(platformdirs.user_data_dir("devteam", appauthor=False))

@@ -1,0 +1,225 @@
+"""`devteam customer …`, `devteam project …` and `devteam login-link`."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from devteam.cli import render
+from devteam.cli.client import Api, engine
+from devteam.cli.failure import CliError
+from devteam.cli.names import named, resolve
+from devteam.cli.options import Customer, Data, Json, Url
+
+customer_app = typer.Typer(help="Customers.")
+project_app = typer.Typer(help="Projects: git repositories of customers.")
+
+PRIORITIES = {"priority": "priority_customer", "standard": "standard_customer", "low": "low_priority_customer"}
+DELIVERY_MODES = ("branch", "fast_forward", "merge_commit")
+ADMINISTRATOR = "admin"
+_DAY = 86_400.0
+Priority = Annotated[str, typer.Option("--priority", metavar="CLASS", help="priority, standard or low.")]
+Gates = Annotated[
+    list[str] | None,
+    typer.Option("--gate", metavar="NAME=COMMAND", help="Shell command that must hold after each task; repeatable."),
+]
+PreGates = Annotated[
+    list[str] | None,
+    typer.Option("--pre-gate", metavar="NAME=COMMAND", help="The same before each task; repeatable."),
+]
+
+
+def find_customer(api: Api, wanted: str) -> dict[str, Any]:
+    """The card of the customer that is meant."""
+    cards = api.customers()
+    found = resolve(wanted, named(cards), "customer")
+    return next(card for card in cards if card["id"] == found)
+
+
+def find_project(projects: Sequence[dict[str, Any]], wanted: str | None, customer: str) -> str:
+    """The id of the project that is meant; without a word, of the only one."""
+    if wanted is not None:
+        return resolve(wanted, named(projects), "project")
+    if len(projects) == 1:
+        return str(projects[0]["id"])
+    if not projects:
+        raise CliError(f"{customer} has no project yet; add one with `devteam project add`.")
+    names = ", ".join(project["name"] for project in projects)
+    raise CliError(f"{customer} has several projects ({names}); say which with --project.")
+
+
+@customer_app.command("add")
+def add_customer(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of your choice.", show_default=False)],
+    priority: Priority = "standard",
+    time_zone: Annotated[str, typer.Option("--time-zone", metavar="ZONE", help="Such as Europe/Berlin.")] = "UTC",
+    as_json: Json = False,
+    url: Url = None,
+    data: Data = None,
+) -> None:
+    """Add a customer."""
+    body = {"name": name, "priorityClass": priority_class(priority), "timeZone": time_zone}
+    with engine(url, data) as api:
+        card = api.post("/customers", body)
+    _told(card, f"Customer {card['name']} added: {card['id']}", as_json)
+
+
+@customer_app.command("list")
+def list_customers(as_json: Json = False, url: Url = None, data: Data = None) -> None:
+    """List the customers."""
+    with engine(url, data) as api:
+        cards = api.customers()
+    if as_json:
+        render.print_json(cards)
+        return
+    rows = [
+        (
+            render.shown_id(card["id"]),
+            card["name"],
+            card["priorityClass"],
+            render.state(card["executionStatus"]),
+            f"{card['tasksCompleted']}/{card['tasksTotal']}",
+        )
+        for card in cards
+    ]
+    render.show(render.table("Id", "*Name", "Priority", "State", ">Tasks", rows=rows))
+
+
+@customer_app.command("priority")
+def set_priority(
+    customer: Customer,
+    priority: Annotated[str, typer.Argument(metavar="CLASS", help="priority, standard or low.", show_default=False)],
+    as_json: Json = False,
+    url: Url = None,
+    data: Data = None,
+) -> None:
+    """Change how large a share of the slots a customer gets."""
+    wanted = priority_class(priority)
+    with engine(url, data) as api:
+        card = api.patch(f"/customers/{find_customer(api, customer)['id']}", {"priorityClass": wanted})
+    _told(card, f"{card['name']} is a {card['priorityClass'].replace('_', ' ')} now.", as_json)
+
+
+@project_app.command("add")
+def add_project(
+    customer: Customer,
+    *,
+    repository: Annotated[
+        str, typer.Option("--repository", metavar="PATH_OR_URL", help="The git repository.", show_default=False)
+    ],
+    name: Annotated[str | None, typer.Option("--name", help="Instead of the repository's name.")] = None,
+    base_branch: Annotated[
+        str | None, typer.Option("--base-branch", metavar="BRANCH", help="Instead of the repository's default.")
+    ] = None,
+    delivery_mode: Annotated[
+        str, typer.Option("--delivery-mode", metavar="MODE", help=f"{', '.join(DELIVERY_MODES)}.")
+    ] = "branch",
+    gate: Gates = None,
+    pre_gate: PreGates = None,
+    monitoring_window: Annotated[
+        float, typer.Option("--monitoring-window", metavar="SECONDS", help="How long a delivery is watched.")
+    ] = _DAY,
+    as_json: Json = False,
+    url: Url = None,
+    data: Data = None,
+) -> None:
+    """Add a project to a customer."""
+    if delivery_mode not in DELIVERY_MODES:
+        raise CliError(f"'{delivery_mode}' is no delivery mode; use one of {', '.join(DELIVERY_MODES)}.")
+    body = {
+        "name": repository_name(repository) if name is None else name,
+        "repository": repository_address(repository),
+        "deliveryMode": delivery_mode,
+        "monitoringWindowSeconds": monitoring_window,
+        "gates": [
+            *[parse_gate(text, "pre_execution") for text in pre_gate or ()],
+            *[parse_gate(text, "post_task") for text in gate or ()],
+        ],
+    }
+    if base_branch is not None:
+        body["baseBranch"] = base_branch
+    with engine(url, data) as api:
+        project = api.post(f"/customers/{find_customer(api, customer)['id']}/projects", body)
+    _told(project, f"Project {project['name']} added: {project['id']}", as_json)
+
+
+@project_app.command("list")
+def list_projects(customer: Customer, as_json: Json = False, url: Url = None, data: Data = None) -> None:
+    """List a customer's projects."""
+    with engine(url, data) as api:
+        projects = api.get(f"/customers/{find_customer(api, customer)['id']}")["projects"]
+    if as_json:
+        render.print_json(projects)
+        return
+    rows = [
+        (
+            render.shown_id(project["id"]),
+            project["name"],
+            project["repository"],
+            project["baseBranch"],
+            project["deliveryMode"].replace("_", " "),
+            ", ".join(gate["name"] for gate in project["gates"]) or "-",
+        )
+        for project in projects
+    ]
+    render.show(render.table("Id", "*Name", "*Repository", "Branch", "Delivery", "*Gates", rows=rows))
+
+
+def login_link(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A user; without it the administrator.")] = None,
+    as_json: Json = False,
+    url: Url = None,
+    data: Data = None,
+) -> None:
+    """Print a one-time link that signs a user in to the page."""
+    with engine(url, data) as api:
+        users = api.get("/users")["users"]
+        if name is None and not any(user["name"] == ADMINISTRATOR for user in users):
+            answer = api.post("/users", {"name": ADMINISTRATOR, "role": "admin"})
+        else:
+            user_id = resolve(name or ADMINISTRATOR, named(users), "user")
+            answer = api.post(f"/users/{user_id}/login-link")
+    _told({"loginUrl": answer["loginUrl"]}, answer["loginUrl"], as_json)
+
+
+def priority_class(text: str) -> str:
+    """A priority class by its short or full word."""
+    if text in PRIORITIES.values():
+        return text
+    if text not in PRIORITIES:
+        raise CliError(f"'{text}' is no priority class; use one of {', '.join(PRIORITIES)}.")
+    return PRIORITIES[text]
+
+
+def parse_gate(text: str, stage: str) -> dict[str, Any]:
+    """`NAME=shell command` as a gate."""
+    name, equals, script = text.partition("=")
+    if not equals or not name.strip() or not script.strip():
+        raise CliError(f"The gate '{text}' is not of the form NAME=COMMAND.")
+    return {"name": name.strip(), "stage": stage, "script": script.strip()}
+
+
+def repository_address(text: str) -> str:
+    """A repository as the engine knows it: a path becomes absolute here, where it is relative to something."""
+    if "://" in text or not text.strip():
+        return text
+    path = Path(text).expanduser()
+    if re.match(r"[^/]+:", text) and not path.exists():  # user@host:path
+        return text
+    return os.path.normpath(Path.cwd() / path)
+
+
+def repository_name(text: str) -> str:
+    """The last part of a repository's address without its ending."""
+    last = re.split(r"[/:]", repository_address(text).rstrip("/"))[-1]
+    return last.removesuffix(".git") or "main"
+
+
+def _told(view: Any, line: str, as_json: bool) -> None:
+    if as_json:
+        render.print_json(view)
+    else:
+        render.say(line)

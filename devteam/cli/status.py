@@ -1,0 +1,93 @@
+"""`devteam status`: the overview, once or live."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from devteam.cli import render
+from devteam.cli.client import Api, engine
+from devteam.cli.options import Data, Json, Url
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+POLL_SECONDS = 1.0
+_LIVE_STATES = ("active", "error", "paused", "queued")
+
+
+def status(
+    as_json: Json = False,
+    once: Annotated[bool, typer.Option("--once", help="Print once and end, also on a terminal.")] = False,
+    url: Url = None,
+    data: Data = None,
+) -> None:
+    """Show all customers: a live table on a terminal, one print elsewhere."""
+    with engine(url, data) as api:
+        if as_json:
+            sys.stdout.write(api.get_text("/executions").rstrip("\n") + "\n")
+        elif once or not render.is_terminal():
+            render.show(overview(api.get("/executions")))
+        else:
+            _follow(api)
+
+
+def _follow(api: Api) -> None:
+    """Refresh the table until Ctrl-C."""
+    from rich.live import Live
+
+    with Live(overview(api.get("/executions")), console=render.console(), auto_refresh=False) as live:
+        while True:
+            time.sleep(POLL_SECONDS)
+            live.update(overview(api.get("/executions")), refresh=True)
+
+
+def overview(found: dict[str, Any]) -> "RenderableType":
+    """The overview as a table with a line of sums below."""
+    from rich.console import Group
+
+    rows = [_row(card) for card in sorted(found["customers"], key=_order)]
+    columns = ("Customer", "State", "Progress", ">Done", ">Failed", ">Needs you", ">Health", ">Left", "*Now")
+    return Group(render.table(*columns, rows=rows), render.plain(_sums(found["system"])))
+
+
+def _order(card: dict[str, Any]) -> tuple[int, str]:
+    """What is open comes first."""
+    word = card["executionStatus"]
+    return (_LIVE_STATES.index(word) if word in _LIVE_STATES else len(_LIVE_STATES), card["name"].casefold())
+
+
+def _row(card: dict[str, Any]) -> list["RenderableType"]:
+    health = card["healthScore"]
+    return [
+        render.plain(card["name"]),
+        render.state(card["executionStatus"]),
+        render.bar(card["progress"]),
+        f"{card['tasksCompleted']}/{card['tasksTotal']}",
+        str(card["tasksFailed"] + card["tasksBlocked"]),
+        str(card["needsYou"]),
+        "-" if health is None else f"{health:.0%}",
+        render.seconds(card["timeRemaining"]["seconds"]),
+        render.plain(_now(card)),
+    ]
+
+
+def _now(card: dict[str, Any]) -> str:
+    """What runs, or why nothing does."""
+    task = card["currentTask"]
+    if task is not None:
+        frozen = ", frozen" if task["frozen"] else ""
+        return f"{task['title']} ({task['phase'].replace('_', ' ')}{frozen})"
+    reason = card["statusReason"] or card["waitReason"]
+    return str(reason["text"]) if reason else ""
+
+
+def _sums(system: dict[str, Any]) -> str:
+    workers = system["workersAlive"]
+    return (
+        f"{system['activeExecutions']} active, {system['runningAttempts']} attempts running, "
+        f"{system['slotsUsed']} of {system['slots']} slots used, {system['tasksPending']} tasks pending, "
+        f"{system['tasksCompletedToday']} completed today, "
+        f"{workers} worker{'' if workers == 1 else 's'} alive"
+    )
