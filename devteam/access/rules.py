@@ -16,6 +16,7 @@ class Permission(StrEnum):
     COMMAND = "command"
     CREATE_CUSTOMER = "create_customer"
     MANAGE_USERS = "manage_users"
+    MANAGE_PROVIDERS = "manage_providers"
 
 
 ROLES: Mapping[Permission, frozenset[Role]] = {
@@ -24,6 +25,7 @@ ROLES: Mapping[Permission, frozenset[Role]] = {
     Permission.COMMAND: frozenset({Role.ADMIN, Role.PROJECT_MANAGER}),
     Permission.CREATE_CUSTOMER: frozenset({Role.ADMIN, Role.PROJECT_MANAGER}),
     Permission.MANAGE_USERS: frozenset({Role.ADMIN}),
+    Permission.MANAGE_PROVIDERS: frozenset({Role.ADMIN}),
 }
 
 _NAMES = {
@@ -32,6 +34,7 @@ _NAMES = {
     Permission.COMMAND: "steer executions and queues",
     Permission.CREATE_CUSTOMER: "create customers",
     Permission.MANAGE_USERS: "manage users",
+    Permission.MANAGE_PROVIDERS: "manage model providers",
 }
 
 

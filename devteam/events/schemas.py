@@ -59,6 +59,9 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "worker_left": lambda d: "Worker left",
     "user_created": lambda d: f"User {d['name']} created as {d['role']}",
     "user_disabled": lambda d: f"User {d['name']} disabled",
+    "provider_added": lambda d: f"Model provider {d['name']} added",
+    "provider_changed": lambda d: "Model provider changed: " + ", ".join(d.get("fields", [])),
+    "price_set": lambda d: f"Price of {d['model']} set",
     "login_link_created": lambda d: f"Sign-in link made for {d['name']}",
 }
 

@@ -1,0 +1,49 @@
+"""What a call costs, in US dollars: the operator's prices first, then a dated public table."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from devteam.adapters.model_gateway.usage import Usage
+
+
+@dataclass(frozen=True)
+class Price:
+    """US dollars per million tokens."""
+
+    input_usd: float
+    cached_usd: float
+    output_usd: float
+
+    def cost(self, usage: Usage) -> float:
+        """What the usage costs."""
+        fresh = usage.input_tokens - usage.cached_tokens
+        return (
+            fresh * self.input_usd + usage.cached_tokens * self.cached_usd + usage.output_tokens * self.output_usd
+        ) / 1e6
+
+
+class PriceTable:
+    """Costs by model; `overrides` are read at each question, so that a new price holds at once."""
+
+    def __init__(self, overrides: Callable[[], Mapping[str, Price]]) -> None:
+        self._overrides = overrides
+
+    def cost(self, model: str, usage: Usage, *, base_url: str) -> float | None:
+        """What the usage costs; None when nobody knows the model's price."""
+        own = self._overrides().get(model)
+        if own is not None:
+            return own.cost(usage)
+        from genai_prices import Usage as Reported
+        from genai_prices import calc_price
+
+        reported = Reported(
+            input_tokens=usage.input_tokens,
+            cache_read_tokens=usage.cached_tokens,
+            output_tokens=usage.output_tokens,
+        )
+        for url in (base_url, None):
+            try:
+                return float(calc_price(reported, model, provider_api_url=url).total_price)
+            except (LookupError, ValueError):
+                continue
+        return None

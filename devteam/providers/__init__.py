@@ -1,0 +1,1 @@
+"""Model providers: where agents' model calls go, in which order, with which key."""
