@@ -269,7 +269,10 @@ def _own(path: Path, target: Path, number: int) -> _Planned:
     if not origin.exists():
         origin.parent.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(
-            ["git", "clone", "--quiet", "--bare", "--", str(source), str(origin)], capture_output=True, text=True
+            ["git", "clone", "--quiet", "--bare", "--", str(source), str(origin)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode != 0:
             raise Invalid(f"{source} cannot be cloned: {done.stderr.strip()[-300:]}", code="repository_unreadable")

@@ -107,7 +107,7 @@ def update_task(connection: Connection, task_id: UUID, values: Mapping[str, Any]
         for key in encoded
     )
     connection.execute(
-        sql(f"UPDATE tasks SET {assignments}, version = version + 1 WHERE id = :task_id"),  # noqa: S608
+        sql(f"UPDATE tasks SET {assignments}, version = version + 1 WHERE id = :task_id"),
         {**encoded, "task_id": task_id},
     )
 

@@ -1,5 +1,6 @@
 """Tasks as they are sent and shown."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -51,8 +52,6 @@ class RegexCriterion(_PathCriterion):
 
     @model_validator(mode="after")
     def _compiles(self) -> Self:
-        import re
-
         try:
             re.compile(self.pattern, re.MULTILINE)
         except re.error as exc:

@@ -369,7 +369,7 @@ def test_pause_holds_for_processes_that_keep_forking(commands: Commands) -> None
     eventually(lambda: "ready" in watched.output)
     count = commands.folder / "count"
     for _ in range(5):
-        eventually(lambda: count.exists())
+        eventually(count.exists)
         watched.command.pause()
         frozen_at = count.stat().st_size
         time.sleep(0.1)

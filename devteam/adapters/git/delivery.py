@@ -47,11 +47,10 @@ def _one_line(text: str) -> str:
 
 
 def _wrapped(body: str) -> str:
-    lines = []
-    for line in re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "", body).strip().splitlines():
-        lines.append(
-            textwrap.fill(line.rstrip(), SUBJECT_LENGTH, break_long_words=False, break_on_hyphens=False)
-        )
+    lines = [
+        textwrap.fill(line.rstrip(), SUBJECT_LENGTH, break_long_words=False, break_on_hyphens=False)
+        for line in re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "", body).strip().splitlines()
+    ]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
 
 
