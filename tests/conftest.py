@@ -41,6 +41,4 @@ def database_url(postgres_url: str) -> Iterator[str]:
     with psycopg.connect(psycopg_conninfo(postgres_url), autocommit=True) as connection:
         connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
         yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
-        connection.execute(
-            psycopg.sql.SQL("DROP DATABASE {} WITH (FORCE)").format(psycopg.sql.Identifier(name))
-        )
+        connection.execute(psycopg.sql.SQL("DROP DATABASE {} WITH (FORCE)").format(psycopg.sql.Identifier(name)))

@@ -90,9 +90,7 @@ def customer_change(database: Database, customer_id: UUID, actor: Actor, clock: 
 
 
 @contextmanager
-def joined_change(
-    connection: Connection, customer_id: UUID, actor: Actor, now: datetime
-) -> Iterator[CustomerChange]:
+def joined_change(connection: Connection, customer_id: UUID, actor: Actor, now: datetime) -> Iterator[CustomerChange]:
     """The same inside a transaction that the caller commits."""
     if lock_stream(connection, customer_id) is None:
         raise NotFound("There is no such customer.")

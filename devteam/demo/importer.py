@@ -155,9 +155,7 @@ def _tidy(checkout: Path) -> list[str]:
     ignore = checkout / ".gitignore"
     if not ignore.exists():
         ignore.write_text(_GIT_IGNORE, encoding="utf-8")
-        notes.append(
-            "Added, as source distributions carry none: a .gitignore for what running the tests leaves."
-        )
+        notes.append("Added, as source distributions carry none: a .gitignore for what running the tests leaves.")
     return notes
 
 

@@ -167,9 +167,7 @@ _TABULATE = DemoProject(
             expected="times_out",
         ),
         _ruff_task("imports", "Sort imports", "One import a line, standard library first.", "I"),
-        _ruff_task(
-            "returns", "Flatten branches after return", "An `else` after a `return` only indents.", "RET505"
-        ),
+        _ruff_task("returns", "Flatten branches after return", "An `else` after a `return` only indents.", "RET505"),
         _pyupgrade_task(
             "Python 2 and early 3 are long gone; so is what was written for them.",
             (("tabulate.py", r"from __future__"), ("tabulate.py", r"class \w+\(object\)")),

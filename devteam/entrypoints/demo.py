@@ -255,9 +255,7 @@ def plan(settings: DemoSettings, data: Path, say: Say) -> list[_Planned]:
     say("Fetching five packages by name ...")
     archives = fetch_packages(data / "packages")
     say("Importing them into fresh repositories ...")
-    return [
-        _Planned(customer, import_package(archives[customer.project.package], target)) for customer in CUSTOMERS
-    ]
+    return [_Planned(customer, import_package(archives[customer.project.package], target)) for customer in CUSTOMERS]
 
 
 def _own(path: Path, target: Path, number: int) -> _Planned:

@@ -40,8 +40,9 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "task_released": lambda d: f"Task put back into the queue: {d['title']}",
     "execution_started": lambda d: "Execution started",
     "execution_paused": lambda d: "Execution paused",
-    "execution_pause_requested": lambda d: "Pause requested"
-    + (" after the current task" if d.get("mode") == "after_current_task" else ""),
+    "execution_pause_requested": lambda d: (
+        "Pause requested" + (" after the current task" if d.get("mode") == "after_current_task" else "")
+    ),
     "execution_resumed": lambda d: "Execution resumed",
     "execution_completed": lambda d: "Execution completed",
     "execution_continued": lambda d: "Execution goes on: there is work again",

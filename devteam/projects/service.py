@@ -69,9 +69,7 @@ class ProjectService:
             with customer_change(self._database, customer_id, actor, self._clock) as change:
                 before = project_view(change.connection, project_id)
                 if if_version is not None and if_version != before.version:
-                    raise Stale(
-                        "Somebody changed this project in the meantime.", extra={"version": before.version}
-                    )
+                    raise Stale("Somebody changed this project in the meantime.", extra={"version": before.version})
                 if values:
                     self._update(change, project_id, before, values)
                 view = project_view(change.connection, project_id)

@@ -55,7 +55,9 @@ class ProviderService:
                         "now": self._clock(),
                     },
                 )
-                self._note(connection, actor, Event("provider_added", "provider", provider_id, data={"name": wanted.name}))
+                self._note(
+                    connection, actor, Event("provider_added", "provider", provider_id, data={"name": wanted.name})
+                )
                 return self._view(connection, provider_id)
         except IntegrityError as exc:
             raise Conflict(f"There is already a provider called {wanted.name}.", code="name_taken") from exc
@@ -87,7 +89,9 @@ class ProviderService:
                     {**values, "id": provider_id},
                 )
                 fields = sorted(patch.model_fields_set)
-                self._note(connection, actor, Event("provider_changed", "provider", provider_id, data={"fields": fields}))
+                self._note(
+                    connection, actor, Event("provider_changed", "provider", provider_id, data={"fields": fields})
+                )
             return self._view(connection, provider_id)
 
     def all(self, actor: Actor) -> list[ProviderView]:

@@ -84,9 +84,7 @@ def test_the_same_archive_makes_the_same_commit_whatever_the_users_settings(
     archive = archive_of(tmp_path / "a", FILES)
     first = import_package(archive, tmp_path / "one")
     settings = tmp_path / "gitconfig"
-    settings.write_text(
-        "[user]\nname = Else\nemail = else@x\n[core]\nautocrlf = true\n[commit]\ngpgSign = true\n"
-    )
+    settings.write_text("[user]\nname = Else\nemail = else@x\n[core]\nautocrlf = true\n[commit]\ngpgSign = true\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere.git"))
     monkeypatch.setenv("TZ", "Asia/Tokyo")
@@ -130,9 +128,7 @@ def test_something_else_in_the_place_is_not_overwritten(tmp_path: Path) -> None:
         ("other/escaped.txt", "exactly one folder"),
     ],
 )
-def test_an_archive_that_reaches_outside_its_folder_is_refused(
-    tmp_path: Path, path: str, reason: str
-) -> None:
+def test_an_archive_that_reaches_outside_its_folder_is_refused(tmp_path: Path, path: str, reason: str) -> None:
     archive = archive_of(tmp_path / "a", {**FILES, path: b"out"})
     with pytest.raises(ImportFailed, match=reason):
         import_package(archive, tmp_path / "repositories")

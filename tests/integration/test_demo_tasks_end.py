@@ -142,9 +142,7 @@ def ending_of(customer: DemoCustomer, task: DemoTask, workspace: Path, base: Sui
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("customer", CUSTOMERS, ids=lambda customer: customer.project.package)
-def test_every_task_ends_as_measured(
-    customer: DemoCustomer, origins: Mapping[str, Path], tmp_path: Path
-) -> None:
+def test_every_task_ends_as_measured(customer: DemoCustomer, origins: Mapping[str, Path], tmp_path: Path) -> None:
     project = customer.project
     base = tmp_path / "base"
     git(tmp_path, "clone", "--quiet", str(origins[project.package]), str(base))

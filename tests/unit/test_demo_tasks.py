@@ -89,9 +89,7 @@ def test_every_package_is_pinned_by_hash() -> None:
     assert all(re.fullmatch(r"[0-9a-f]{64}", package.sha256) for package in PACKAGES)
 
 
-def test_an_unreachable_index_is_said_with_the_way_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreachable_index_is_said_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_FIND_LINKS", "")

@@ -80,16 +80,12 @@ def merge_commit(mirror: Mirror, base_head: str, delivery_commit: str, message: 
     """A merge of a delivery that stands on `base_head`, even though the branch could simply move forward."""
     _check(base_head, delivery_commit)
     if not is_ancestor(mirror, base_head, delivery_commit):
-        raise GitError(
-            GitErrorKind.CONFLICT, "The delivery does not stand on the branch it is to be merged into."
-        )
+        raise GitError(GitErrorKind.CONFLICT, "The delivery does not stand on the branch it is to be merged into.")
     with mirror.session() as session:
         return session.commit_tree(session.tree(delivery_commit), [base_head, delivery_commit], message, date)
 
 
-def revert_commit(
-    mirror: Mirror, commit: str, onto_head: str, message: str, date: datetime
-) -> str | Conflict:
+def revert_commit(mirror: Mirror, commit: str, onto_head: str, message: str, date: datetime) -> str | Conflict:
     """A commit on `onto_head` that takes back what `commit` brought; a merge is taken back against its first
     parent.
 
@@ -102,9 +98,7 @@ def revert_commit(
         return _apply(session, commit, before, onto_head, message, date)
 
 
-def _apply(
-    session: Session, base: str, changed: str, target: str, message: str, date: datetime
-) -> str | Conflict:
+def _apply(session: Session, base: str, changed: str, target: str, message: str, date: datetime) -> str | Conflict:
     """The change from `base` to `changed` made on top of the commit `target`."""
     merged = _merge_trees(session, session.tree(base), session.tree(target), session.tree(changed))
     if isinstance(merged, Conflict):
@@ -210,9 +204,7 @@ def push_base(mirror: Mirror, sha: str, base_branch: str, expected_old: str) -> 
     _check(sha, expected_old)
     check_branch(base_branch)
     if not is_ancestor(mirror, expected_old, sha):
-        raise GitError(
-            GitErrorKind.PUSH_REJECTED, f"The delivery does not stand on the head of {base_branch}."
-        )
+        raise GitError(GitErrorKind.PUSH_REJECTED, f"The delivery does not stand on the head of {base_branch}.")
     try:
         with mirror.session() as session:
             if remote_head(mirror.repository, base_branch) != sha:

@@ -16,9 +16,7 @@ SHOWN_BRANCHES: Final = 5
 LONGEST_USER: Final = 19
 """Characters. A longer user name in an http address is taken for an access token."""
 
-_SCP_LIKE: Final = re.compile(
-    r"(?:[A-Za-z0-9._][A-Za-z0-9._-]*@)?[A-Za-z0-9._][A-Za-z0-9._-]*:(?!//)(?!:)[^-:].*"
-)
+_SCP_LIKE: Final = re.compile(r"(?:[A-Za-z0-9._][A-Za-z0-9._-]*@)?[A-Za-z0-9._][A-Za-z0-9._-]*:(?!//)(?!:)[^-:].*")
 
 
 @dataclass(frozen=True)
@@ -50,9 +48,7 @@ def normalise_repository(text: str) -> str:
         return address
     if re.match(r"[^/\s]*:[^/\s]*@", address):
         raise _secret_inside()
-    raise _unsound(
-        "The repository must be an absolute path, a URL (http, https, ssh, git, file) or user@host:path."
-    )
+    raise _unsound("The repository must be an absolute path, a URL (http, https, ssh, git, file) or user@host:path.")
 
 
 def _normalise_url(address: str) -> str:
@@ -90,9 +86,7 @@ def _decoded_path(path: str) -> str:
 
 def _is_token(url: SplitResult) -> bool:
     user = url.username or ""
-    return url.scheme in ("http", "https") and (
-        len(user) > LONGEST_USER or bool(re.match(r"gh[a-z]_|gl[a-z]+-", user))
-    )
+    return url.scheme in ("http", "https") and (len(user) > LONGEST_USER or bool(re.match(r"gh[a-z]_|gl[a-z]+-", user)))
 
 
 def probe(repository: str, base_branch: str | None, timeout: float = 10) -> RemoteHead:
@@ -111,9 +105,7 @@ def probe(repository: str, base_branch: str | None, timeout: float = 10) -> Remo
         raise
     default, heads = _parse_listing(listing)
     if not heads:
-        raise GitError(
-            GitErrorKind.EMPTY_REPOSITORY, "The repository has no commits yet; it needs at least one."
-        )
+        raise GitError(GitErrorKind.EMPTY_REPOSITORY, "The repository has no commits yet; it needs at least one.")
     branch = base_branch or default
     if branch is None:
         raise GitError(
@@ -152,9 +144,7 @@ def _check_folder(repository: str) -> None:
                 if entry.exists() and not os.access(entry, os.R_OK | (os.X_OK if entry.is_dir() else 0)):
                     raise PermissionError(entry)
     except (FileNotFoundError, NotADirectoryError) as exc:
-        raise GitError(
-            GitErrorKind.REPOSITORY_NOT_FOUND, f"There is nothing at {repository}.", str(exc)
-        ) from exc
+        raise GitError(GitErrorKind.REPOSITORY_NOT_FOUND, f"There is nothing at {repository}.", str(exc)) from exc
     except PermissionError as exc:
         raise GitError(
             GitErrorKind.REPOSITORY_UNREADABLE, f"DevTeam may not read the folder {repository}.", str(exc)
@@ -164,9 +154,7 @@ def _check_folder(repository: str) -> None:
 
 
 def _list_refs(repository: str, timeout: float) -> GitResult:
-    return run_git(
-        ["ls-remote", "--symref", "--", repository, "HEAD", "refs/heads/*"], timeout=timeout, remote=True
-    )
+    return run_git(["ls-remote", "--symref", "--", repository, "HEAD", "refs/heads/*"], timeout=timeout, remote=True)
 
 
 def _parse_listing(listing: GitResult) -> tuple[str | None, dict[str, str]]:
@@ -184,9 +172,7 @@ def _parse_listing(listing: GitResult) -> tuple[str | None, dict[str, str]]:
 
 def _shown(heads: dict[str, str], wanted: str) -> str:
     """A few existing branches, those that resemble the wanted one first."""
-    alike = sorted(
-        heads, key=lambda name: (wanted.lower() not in name.lower() if wanted else False, len(name), name)
-    )
+    alike = sorted(heads, key=lambda name: (wanted.lower() not in name.lower() if wanted else False, len(name), name))
     more = len(alike) - SHOWN_BRANCHES
     return ", ".join(alike[:SHOWN_BRANCHES]) + (f" and {more} more" if more > 0 else "")
 
@@ -196,6 +182,4 @@ def _unsound(message: str) -> GitError:
 
 
 def _secret_inside() -> GitError:
-    return _unsound(
-        "The address contains a password or token; remove it and give DevTeam the credentials separately."
-    )
+    return _unsound("The address contains a password or token; remove it and give DevTeam the credentials separately.")

@@ -254,6 +254,4 @@ def remove_tree(path: Path) -> None:
     try:
         shutil.rmtree(path)
     except OSError as exc:
-        raise GitError(
-            GitErrorKind.OTHER, f"The folder {path} cannot be removed: {exc.strerror}.", str(exc)
-        ) from exc
+        raise GitError(GitErrorKind.OTHER, f"The folder {path} cannot be removed: {exc.strerror}.", str(exc)) from exc

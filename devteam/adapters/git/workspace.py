@@ -199,9 +199,7 @@ class Mirror:
 
     def diff_stat(self, base: str, commit: str) -> list[FileStat]:
         """What changed in each file between two commits; a renamed file stands under its new name."""
-        output = self.read(
-            "diff-tree", "--numstat", "-z", *_DIFF_OPTIONS, check_sha(base), check_sha(commit), "--"
-        )
+        output = self.read("diff-tree", "--numstat", "-z", *_DIFF_OPTIONS, check_sha(base), check_sha(commit), "--")
         return list(_parse_numstat(output.stdout))
 
 
@@ -392,9 +390,7 @@ def _nested_repositories(session: Session, path: Path, index: Path) -> Iterator[
     """The repositories below `path` that are neither ignored nor submodules; git lists them with a slash at
     the end.
     """
-    listing = session.git(
-        "ls-files", "--others", "--exclude-standard", "-z", work_tree=path, index_file=index
-    )
+    listing = session.git("ls-files", "--others", "--exclude-standard", "-z", work_tree=path, index_file=index)
     return (item.rstrip(b"/") for item in listing.items if item.endswith(b"/"))
 
 
@@ -402,9 +398,7 @@ def _files_inside(session: Session, path: Path, folder: bytes) -> list[bytes]:
     """The files of a nested repository and of those inside it, as paths from the worktree's top."""
     inside = Path(os.fsdecode(os.path.join(os.fsencode(path), folder)))
     nothing = session.scratch("index")
-    listing = session.git(
-        "ls-files", "--others", "--exclude-standard", "-z", work_tree=inside, index_file=nothing
-    )
+    listing = session.git("ls-files", "--others", "--exclude-standard", "-z", work_tree=inside, index_file=nothing)
     files: list[bytes] = []
     for item in listing.items:
         name = folder + b"/" + item

@@ -270,9 +270,7 @@ class _Forwarding:
         if answer.status_code in (401, 402, 403):
             self._lease.trouble = f"The provider {provider.name} answered {answer.status_code}."
         headers = {key: value for key, value in answer.headers.items() if key.lower() in _PASSED_BACK}
-        return StreamingResponse(
-            self._pass(provider, answer), status_code=answer.status_code, headers=headers
-        )
+        return StreamingResponse(self._pass(provider, answer), status_code=answer.status_code, headers=headers)
 
     def _address(self, provider: Provider) -> str:
         path = self._request.url.path

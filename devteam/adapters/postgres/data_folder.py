@@ -118,9 +118,7 @@ class DataFolder:
         except OSError as error:
             raise _refusal(folder, error) from error
         if folder != inside:
-            log.info(
-                "socket_folder_elsewhere", reason="the data folder's path is too long", folder=str(folder)
-            )
+            log.info("socket_folder_elsewhere", reason="the data folder's path is too long", folder=str(folder))
         return folder
 
     def _short_socket_folder(self) -> Path:
@@ -242,9 +240,7 @@ def _private_folder(folder: Path, account: ServerAccount | None) -> None:
     if account and found.st_uid == 0 and not any(folder.iterdir()):
         os.chown(folder, account.uid, account.gid)  # a start that was killed between mkdir and chown
     elif found.st_uid != owner and os.geteuid() != 0:
-        raise DataFolderRefused(
-            f"{folder} belongs to user {_account_name(found.st_uid)}; choose another with --data"
-        )
+        raise DataFolderRefused(f"{folder} belongs to user {_account_name(found.st_uid)}; choose another with --data")
     elif account and found.st_uid != owner:
         raise DataFolderRefused(
             f"{folder} belongs to user {_account_name(found.st_uid)}, the database runs as {account.name}; "

@@ -307,9 +307,7 @@ class EmbeddedPostgres:
     def _failure(self, said: str) -> PostgresFailed:
         # The server's last words are often about what the full disk led to, not about the disk.
         if _DISK_FULL in said or shutil.disk_usage(self._data.path).free < _WAL_SEGMENT_BYTES:
-            return PostgresFailed(
-                f"the disk of the data folder {self._data.path} is full; the database cannot start"
-            )
+            return PostgresFailed(f"the disk of the data folder {self._data.path} is full; the database cannot start")
         reasons = _FATAL.findall(said)
         reason = reasons[-1].strip() if reasons else "no reason given"
         return PostgresFailed(f"the database did not start: {reason}; its log is {self._log_file}")
@@ -319,13 +317,8 @@ class EmbeddedPostgres:
             host=str(self._sockets), port=_PORT, user=USER, dbname="postgres", connect_timeout=10
         )
         with psycopg.connect(conninfo, autocommit=True) as connection:
-            if (
-                connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
-                is None
-            ):
-                connection.execute(
-                    psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(DATABASE))
-                )
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone() is None:
+                connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(DATABASE)))
 
 
 def _end_with_parent() -> None:

@@ -56,9 +56,7 @@ def _copy(package: Path, data: DataFolder) -> Path:
     for name in (f"{_PACKAGE}/{_INSTALL}", f"{_PACKAGE}.libs"):
         source = package.parent / name
         if source.exists():
-            shutil.copytree(
-                source, partial / name, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a")
-            )
+            shutil.copytree(source, partial / name, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
     for folder, _, files in os.walk(partial):
         Path(folder).chmod(0o755)
         for file in files:
