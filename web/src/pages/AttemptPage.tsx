@@ -52,7 +52,9 @@ function Attempt({ fetched }: { fetched: AttemptView }) {
         <OutcomeBadge outcome={attempt.outcome} />
       </PageTitle>
       {attempt.reason && (
-        <Notice tone={attempt.outcome === 'failed' ? 'error' : 'info'} title={attempt.reason.text} />
+        <div style={{ marginBottom: 16 }}>
+          <Notice tone={attempt.outcome === 'failed' ? 'error' : 'info'} title={attempt.reason.text} />
+        </div>
       )}
       <Panel
         title={`Attempt ${attempt.number}`}

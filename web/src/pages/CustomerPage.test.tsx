@@ -80,7 +80,7 @@ it('adds a task with one key for one content, and shows the errors of its fields
   expect(posts).toHaveLength(0)
 
   await user.type(within(dialog).getByLabelText('Title'), 'Sort')
-  await user.type(within(dialog).getByLabelText('Script'), 'ruff check')
+  await user.type(within(dialog).getByLabelText('Script to run'), 'ruff check')
   await user.click(within(dialog).getByRole('button', { name: 'Add to the queue' }))
   expect(await within(dialog).findByText('This title is too long.')).toBeVisible()
 

@@ -20,6 +20,7 @@ import {
   selectCustomerTopicReady,
 } from '@/shared/state/selectors'
 import { Empty, Notice, Panel, SkeletonLines, t } from '@/shared/ui'
+import { PageTitle } from './parts'
 
 const route = getRouteApi('/shell/customers/$id')
 
@@ -45,9 +46,10 @@ export function CustomerPage() {
     return (
       <>
         <CustomerCrumbs id={id} name="Customer" />
-        <Notice tone="denied" title="This customer cannot be shown">
-          {refused}
-        </Notice>
+        <PageTitle>
+          <h1>This customer cannot be shown</h1>
+        </PageTitle>
+        <Notice tone="denied" title={refused} />
       </>
     )
   }

@@ -3,7 +3,7 @@ import { useCallback } from 'react'
 import styled from 'styled-components'
 import { AddCustomer } from '@/features/customers'
 import { ExecutionControls } from '@/features/executions'
-import { Overview, type OverviewSearch, Totals } from '@/features/overview'
+import { AttentionLine, Overview, type OverviewSearch, Totals } from '@/features/overview'
 import type { CustomerCard } from '@/shared/api'
 import { usePageTitle } from '@/shared/lib/usePageTitle'
 import { t } from '@/shared/ui'
@@ -17,6 +17,7 @@ const Head = styled.div`
   justify-content: space-between;
   gap: ${t.space.s} ${t.space.xl};
   margin-bottom: ${t.space.l};
+  & > div { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 ${t.space.m}; }
   h1 { font-size: ${t.text.xl}; letter-spacing: -0.01em; }
 `
 
@@ -34,7 +35,10 @@ export function OverviewPage() {
   return (
     <>
       <Head>
-        <h1>Overview</h1>
+        <div>
+          <h1>Overview</h1>
+          <AttentionLine />
+        </div>
         <Totals />
       </Head>
       <Overview

@@ -2,7 +2,7 @@ import { Link } from '@tanstack/react-router'
 import { ChevronRight } from 'lucide-react'
 import { memo, useState } from 'react'
 import styled from 'styled-components'
-import type { AttemptPhase, AttemptView } from '@/shared/api'
+import type { AttemptPhase, AttemptView, MonitoringState } from '@/shared/api'
 import { ago, duration, fullTime, plural, shortDuration } from '@/shared/lib/format'
 import { useNow } from '@/shared/lib/useNow'
 import { MONITORING_NAME, PHASE_NAME, PHASES } from '@/shared/lib/words'
@@ -76,6 +76,8 @@ const Details = styled.div`
 
 const WORK_PHASES: readonly AttemptPhase[] = PHASES.filter((phase) => phase !== 'monitoring')
 const PAGE = 20
+/** What monitoring found is said in the row only when it is news; the details tell the rest. */
+const WORTH_SAYING: ReadonlySet<MonitoringState> = new Set(['watching', 'regressed', 'not_merged'])
 
 /** Finished attempts, newest first: outcome, time line, commit; opened: gates, diff, commits. */
 export function AttemptList({ attempts, empty }: { attempts: readonly AttemptView[]; empty: string }) {
@@ -153,7 +155,7 @@ const Row = memo(function Row({ attempt, scale }: { attempt: AttemptView; scale:
               ` · ${plural(attempt.filesChanged, 'file')} +${attempt.linesAdded ?? 0} −${attempt.linesDeleted ?? 0}`}
             {failedGates > 0 && ` · ${plural(failedGates, 'gate')} failed`}
             {attempt.monitoring &&
-              attempt.monitoring !== 'skipped' &&
+              WORTH_SAYING.has(attempt.monitoring) &&
               ` · ${MONITORING_NAME[attempt.monitoring]}`}
           </Muted>
         </div>

@@ -1,5 +1,5 @@
 import { useMemo, useState } from 'react'
-import { Diff, type FileData, Hunk, parseDiff } from 'react-diff-view'
+import { Decoration, Diff, type FileData, Hunk, parseDiff } from 'react-diff-view'
 import 'react-diff-view/style/index.css'
 import styled from 'styled-components'
 import { Button, Muted, t } from '@/shared/ui'
@@ -34,7 +34,7 @@ const File = styled.section`
     min-width: 560px;
     tab-size: 4;
   }
-  .diff-gutter { color: ${t.color.muted}; }
+  .diff-gutter-normal { color: ${t.color.muted}; }
   .diff-decoration-content { padding: 2px 10px; background: ${t.color.surface}; color: ${t.color.muted}; font-family: ${t.mono}; }
 `
 
@@ -69,7 +69,12 @@ function DiffFile({ file, split }: { file: FileData; split: boolean }) {
             <Muted>No text to show (binary or mode change)</Muted>
           ) : (
             <Diff viewType={split ? 'split' : 'unified'} diffType={file.type} hunks={file.hunks}>
-              {(hunks) => hunks.map((hunk) => <Hunk key={hunk.content} hunk={hunk} />)}
+              {(hunks) =>
+                hunks.flatMap((hunk) => [
+                  <Decoration key={`@${hunk.content}`}>{hunk.content}</Decoration>,
+                  <Hunk key={hunk.content} hunk={hunk} />,
+                ])
+              }
             </Diff>
           )}
         </div>

@@ -75,8 +75,8 @@ export function AddCustomer() {
               </select>
             )}
           </Field>
-          <ProblemNotice problem={form.problem} />
           <DialogFoot>
+            <ProblemNotice problem={form.problem} />
             <Button look="primary" type="submit" pending={form.sending}>
               Add
             </Button>

@@ -189,8 +189,8 @@ export function AddProject({ customerId }: { customerId: string }) {
               />
             )}
           </Field>
-          <ProblemNotice problem={form.problem} />
           <DialogFoot>
+            <ProblemNotice problem={form.problem} />
             <Button look="primary" type="submit" pending={form.sending}>
               Add
             </Button>

@@ -1,6 +1,7 @@
 import { Circle, Hand, LayoutGrid, Pause, Play, TriangleAlert } from 'lucide-react'
 import type { ComponentType } from 'react'
 import styled from 'styled-components'
+import { plural } from '@/shared/lib/format'
 import { Muted, t } from '@/shared/ui'
 import { FILTERS, type OverviewFilter } from './order'
 import { useAttentionCounts } from './useOverview'
@@ -76,7 +77,19 @@ export function AttentionStrip({ filter, onFilter }: Props) {
           </Chip>
         )
       })}
-      {counts.all > 0 && counts.needs_you === 0 && <Muted>Nothing needs you</Muted>}
     </Strip>
+  )
+}
+
+/** The first thing to know, as a sentence. */
+export function AttentionLine() {
+  const counts = useAttentionCounts()
+  if (counts.all === 0) return null
+  return (
+    <Muted role="status">
+      {counts.needs_you === 0
+        ? 'Nothing needs you'
+        : `${plural(counts.needs_you, 'customer')} ${counts.needs_you === 1 ? 'needs' : 'need'} you`}
+    </Muted>
   )
 }

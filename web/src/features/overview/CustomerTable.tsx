@@ -19,7 +19,10 @@ import { Muted, t } from '@/shared/ui'
 
 const COLUMNS = 'minmax(140px, 1.4fr) 128px minmax(150px, 1.2fr) 112px minmax(170px, 1.8fr) 172px 176px'
 const WIDE_ROW = 56
-const NARROW_ROW = 232
+const MEDIUM_ROW = 100
+const NARROW_ROW = 196
+const MEDIUM = '(max-width: 1150px)'
+const NARROW = '(max-width: 700px)'
 
 const Table = styled.div`
   border: 1px solid ${t.color.line};
@@ -40,7 +43,7 @@ const HeadRow = styled.div`
   background: ${t.color.surface};
   color: ${t.color.muted};
   font-size: ${t.text.s};
-  @media (max-width: 1100px) { display: none; }
+  @media ${MEDIUM} { display: none; }
 `
 const Row = styled.div`
   display: grid;
@@ -61,12 +64,25 @@ const Row = styled.div`
   &[data-status='error'] { border-left: 4px double ${t.color.error}; }
   &[data-status='completed'] { border-left: 2px solid ${t.color.completed}; padding-left: 16px; }
   &[data-needs-you] { border-left: 4px solid ${t.color.needsYou}; }
-  @media (max-width: 1100px) {
-    grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
-    height: ${NARROW_ROW}px;
+  @media ${MEDIUM} {
+    grid-template: 'name status progress controls' auto 'health remaining task task' auto
+      / minmax(0, 1.2fr) minmax(0, 1.2fr) minmax(0, 1.4fr) auto;
     align-content: center;
-    gap: 6px ${t.space.m};
-    [data-wide] { grid-column: 1 / -1; }
+    gap: 6px ${t.space.l};
+    height: ${MEDIUM_ROW}px;
+    [data-cell='name'] { grid-area: name; }
+    [data-cell='status'] { grid-area: status; }
+    [data-cell='progress'] { grid-area: progress; }
+    [data-cell='health'] { grid-area: health; }
+    [data-cell='task'] { grid-area: task; }
+    [data-cell='remaining'] { grid-area: remaining; }
+    [data-cell='controls'] { grid-area: controls; }
+  }
+  @media ${NARROW} {
+    grid-template: 'name status' auto 'progress progress' auto 'health remaining' auto 'task task' auto 'controls controls' auto
+      / minmax(0, 1fr) minmax(0, 1.4fr);
+    height: ${NARROW_ROW}px;
+    [data-cell='status'] { justify-self: end; }
   }
 `
 const Name = styled.div`
@@ -82,10 +98,11 @@ interface Props {
 
 /** All customers as rows; only those in sight are in the page, so a thousand cost no more than thirty. */
 export function CustomerTable({ ids, renderControls }: Props) {
-  const narrow = useMedia('(max-width: 1100px)')
+  const medium = useMedia(MEDIUM)
+  const narrow = useMedia(NARROW)
   const body = useRef<HTMLDivElement>(null)
   const [margin, setMargin] = useState(0)
-  const height = narrow ? NARROW_ROW : WIDE_ROW
+  const height = narrow ? NARROW_ROW : medium ? MEDIUM_ROW : WIDE_ROW
   const rows = useWindowVirtualizer({
     count: ids.length,
     estimateSize: () => height,
@@ -148,7 +165,7 @@ const CustomerRow = memo(function CustomerRow({ id, index, top, renderControls }
       data-needs-you={card.needsYou > 0 || undefined}
       style={{ transform: `translateY(${top}px)` }}
     >
-      <Name role="rowheader">
+      <Name role="rowheader" data-cell="name">
         <Link to="/customers/$id" params={{ id }} title={card.name} data-nav-item>
           {card.name}
         </Link>
@@ -160,22 +177,22 @@ const CustomerRow = memo(function CustomerRow({ id, index, top, renderControls }
           )}
         </div>
       </Name>
-      <div role="cell">
+      <div role="cell" data-cell="status">
         <StatusEssential card={card} />
       </div>
-      <div role="cell" data-wide>
+      <div role="cell" data-cell="progress">
         <ProgressEssential card={card} />
       </div>
-      <div role="cell">
+      <div role="cell" data-cell="health">
         <HealthEssential card={card} />
       </div>
-      <div role="cell" data-wide>
+      <div role="cell" data-cell="task">
         <CurrentTaskEssential card={card} />
       </div>
-      <div role="cell">
+      <div role="cell" data-cell="remaining">
         <RemainingEssential card={card} />
       </div>
-      <div role="cell" data-wide>
+      <div role="cell" data-cell="controls">
         {renderControls(card)}
       </div>
     </Row>

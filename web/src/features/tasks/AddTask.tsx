@@ -89,7 +89,7 @@ function TaskForm({ customerId, projects, onDone }: FormProps) {
         </Field>
       )}
       <Field
-        label="Script"
+        label="Script to run"
         hint="Runs in a fresh copy of the repository; what it changes is committed."
         error={errorUnder(errors, 'command')}
       >
@@ -120,8 +120,8 @@ function TaskForm({ customerId, projects, onDone }: FormProps) {
         onChange={(criteria) => set('criteria', criteria)}
       />
       <MoreFields customerId={customerId} form={form} />
-      <ProblemNotice problem={form.problem} />
       <DialogFoot>
+        <ProblemNotice problem={form.problem} />
         <Button look="primary" type="submit" pending={form.sending}>
           Add to the queue
         </Button>

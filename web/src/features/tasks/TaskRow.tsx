@@ -29,8 +29,6 @@ const Root = styled.li`
   align-items: center;
   min-height: 44px;
   padding: 7px ${t.space.m} 7px 6px;
-  content-visibility: auto;
-  contain-intrinsic-size: auto 52px;
   & + & { border-top: 1px solid ${t.color.line}; }
   &:hover { background: ${t.color.surface}; }
   &[data-over='before'] { box-shadow: inset 0 2px 0 ${t.color.accent}; }

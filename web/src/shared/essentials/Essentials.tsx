@@ -53,7 +53,7 @@ const ProgressRow = styled.div`
   align-items: center;
   gap: 2px 10px;
   min-width: 0;
-  span { font-variant-numeric: tabular-nums; font-size: ${t.text.m}; white-space: nowrap; }
+  span { min-width: 104px; font-variant-numeric: tabular-nums; font-size: ${t.text.m}; text-align: right; white-space: nowrap; }
   span em { font-style: normal; color: ${t.color.muted}; }
 `
 

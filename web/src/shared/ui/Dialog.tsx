@@ -55,7 +55,12 @@ export const DialogFoot = styled.div`
   flex-wrap: wrap;
   justify-content: flex-end;
   gap: ${t.space.s};
-  padding-top: ${t.space.l};
+  position: sticky;
+  bottom: -${t.space.l};
+  margin: 0 -${t.space.xl} -${t.space.l};
+  padding: ${t.space.m} ${t.space.xl} ${t.space.l};
+  background: ${t.color.bg};
+  & > [data-tone] { flex: 1 1 100%; }
 `
 
 interface DialogProps {
