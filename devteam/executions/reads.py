@@ -76,8 +76,11 @@ class ExecutionReads:
         self._clock = clock
         self._live = live
 
-    def overview(self, actor: Actor) -> bytes:
-        """The overview as JSON. The cards go out as they are stored, without being taken apart and rebuilt."""
+    def overview(self, actor: Actor) -> tuple[bytes, bytes]:
+        """The overview as JSON, in two parts: the live topic's position, and the content.
+
+        The cards go out as they are stored, without being taken apart and rebuilt.
+        """
         check(actor, Permission.READ)
         # Read before the cards: changes that follow are absolute, so being shown twice does them no harm.
         epoch, seq = self._live.overview()
@@ -85,7 +88,8 @@ class ExecutionReads:
         with self._database.snapshot() as connection:
             cards: str = connection.execute(_CARDS, {"scope": scope}).scalar_one()
             system = self._totals(connection, actor).model_dump_json(by_alias=True)
-        return f'{{"epoch":{json.dumps(epoch)},"seq":{seq},"customers":[{cards}],"system":{system}}}'.encode()
+        position = f'{{"epoch":{json.dumps(epoch)},"seq":{seq},'
+        return position.encode(), f'"customers":[{cards}],"system":{system}}}'.encode()
 
     def customer(self, actor: Actor, customer_id: UUID) -> CustomerSnapshot:
         """Everything of a customer's page."""

@@ -35,13 +35,13 @@ ExecutionsDep = Annotated[ExecutionService, Depends(provided(ExecutionService))]
 @router.get("/executions", tags=["executions"], response_model=Overview, responses=problems())
 def get_overview(request: Request, actor: ActorDep, reads: ReadsDep) -> Response:
     """All customers in scope with the state of their executions, and the sums over them."""
-    return json_answer(request, reads.overview(actor))
+    return json_answer(request, *reads.overview(actor))
 
 
 @router.get("/customers", tags=["customers"], response_model=Overview, responses=problems())
 def list_customers(request: Request, actor: ActorDep, reads: ReadsDep) -> Response:
     """All customers in scope; the same as the overview of executions."""
-    return json_answer(request, reads.overview(actor))
+    return json_answer(request, *reads.overview(actor))
 
 
 @router.get("/customers/{customer_id}", tags=["customers"], response_model=CustomerSnapshot, responses=READS)
