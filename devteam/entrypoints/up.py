@@ -18,7 +18,7 @@ from devteam.access.service import AccessService
 from devteam.adapters.postgres import DataFolder, EmbeddedPostgres, default_data_folder
 from devteam.kit.clock import utc_now
 from devteam.kit.db import Database
-from devteam.kit.errors import DevTeamError
+from devteam.kit.errors import Conflict, DevTeamError
 from devteam.migrations.run import migrate
 
 DEFAULT_PORT = 8321
@@ -259,7 +259,7 @@ def run_up(settings: UpSettings, *, open_browser: bool, say: Callable[[str], Non
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
-    """A listening socket. Raises EngineFailed when the wanted port is taken."""
+    """A listening socket. Raises Conflict when the wanted port is taken."""
     wanted = [port] if port is not None else [*range(DEFAULT_PORT, DEFAULT_PORT + 20), 0]
     for candidate in wanted:
         listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -273,7 +273,7 @@ def _listen(host: str, port: int | None) -> socket.socket:
         listener.listen(512)
         listener.set_inheritable(True)
         return listener
-    raise EngineFailed(f"Port {wanted[0]} of {host} cannot be used: {problem.strerror}.")
+    raise Conflict(f"Port {wanted[0]} of {host} cannot be used: {problem.strerror}.", code="port_taken")
 
 
 def _write_private(path: Path, text: str) -> None:
