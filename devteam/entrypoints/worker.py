@@ -5,7 +5,7 @@ from uuid import UUID
 
 from devteam.adapters.executors.command import CommandExecutor, CommandGateRunner
 from devteam.adapters.git.attempts import GitDeliveries, GitWorkspaces, delivery_message
-from devteam.adapters.processes import CommandSpec, RunningCommand, kill_marked, scrubbed_environment
+from devteam.adapters.processes import CommandSpec, RunningCommand, kill_marked, kill_orphans, scrubbed_environment
 from devteam.executions.lifecycle import Lifecycle
 from devteam.kit.clock import Clock, utc_now
 from devteam.kit.db import Database
@@ -51,8 +51,13 @@ def build_tools(database: Database, data: Path, clock: Clock) -> Tools:
         executors={"command": CommandExecutor()},
         verifier=Verifier(database, clock, CommandGateRunner(), workspaces),
         message=delivery_message,
-        sweep=lambda attempt_id: kill_marked(lambda marker: marker.startswith(f"{attempt_id}:")),
+        sweep=_sweep,
     )
+
+
+def _sweep(attempt_id: str) -> int:
+    """Kill what earlier runs of an attempt left on this machine: its commands, and the git of dead workers."""
+    return kill_marked(lambda marker: marker.startswith(f"{attempt_id}:")) + kill_orphans()
 
 
 def probe_isolation(data: Path) -> str:

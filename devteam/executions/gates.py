@@ -21,7 +21,8 @@ class Verdict:
 
 def judge(run: GateRun, baseline: GateRun | None) -> Verdict:
     """A gate passes when its command succeeds; on a base that was red before, it also passes when the test report
-    proves that something works and that nothing which passed on the base is broken now."""
+    proves that something works and that nothing which passed on the base is broken now.
+    """
     base_red = None if baseline is None else not baseline.end.succeeded
     broken = _broken(run.report, baseline.report if baseline else None)
     tests = _counts(run.report, broken)

@@ -235,7 +235,7 @@ class Lifecycle:
         )
         change.record("task_failed", "task", row.task_id, reason=reason, title=row.title)
         change.show(tasks.task_view(change.connection, change.customer_id, row.task_id))
-        block_dependants(change, tasks.task_row(change.connection, change.customer_id, row.task_id))
+        block_dependants(change, row.task_id)
         settle(change)
 
     def append_output(self, ref: RunRef, offset: int, text: str) -> None:
@@ -326,7 +326,7 @@ def finish_attempt(change: CustomerChange, row: Row[Any], ending: Ending) -> Non
     change.show(tasks.task_view(change.connection, change.customer_id, row.task_id))
     change.show(attempt_view(change.connection, row.id))
     if ending.task_status in (TaskStatus.FAILED, TaskStatus.BLOCKED, TaskStatus.CANCELLED):
-        block_dependants(change, tasks.task_row(change.connection, change.customer_id, row.task_id))
+        block_dependants(change, row.task_id)
     refresh_metrics(change.connection, change.customer_id, now=change.now, force=True)
     settle(change)
 

@@ -183,7 +183,7 @@ class ExecutionService:
                     change.connection, row, TaskStatus.CANCELLED, now=change.now, reason_code="cancelled", reason=text
                 )
                 change.record("task_cancelled", "task", task_id, reason=reason, title=row.title)
-                block_dependants(change, tasks.task_row(change.connection, customer_id, task_id))
+                block_dependants(change, task_id)
                 settle(change)
             change.show(tasks.task_view(change.connection, customer_id, task_id))
             return tasks.task_view(change.connection, customer_id, task_id)

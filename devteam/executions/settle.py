@@ -53,7 +53,8 @@ def running_attempts(change: CustomerChange) -> int:
 
 def settle(change: CustomerChange) -> None:
     """Complete the execution when its queue holds nothing more that the engine could ever start by itself;
-    carry out a pause that waited for the running task to end."""
+    carry out a pause that waited for the running task to end.
+    """
     row = execution_row(change.connection, change.customer_id)
     if row is None or row.status not in (_S.QUEUED, _S.ACTIVE) or running_attempts(change):
         return

@@ -218,8 +218,9 @@ def continue_execution(change: CustomerChange) -> None:
         change.record("execution_continued", "execution", row.id)
 
 
-def block_dependants(change: CustomerChange, task: Row[Any]) -> None:
+def block_dependants(change: CustomerChange, task_id: UUID) -> None:
     """A task can no longer complete: everything that waits for it, directly or not, is blocked."""
+    task = repository.task_row(change.connection, change.customer_id, task_id)
     for dependant in repository.dependants(change.connection, task.id):
         if dependant.status == TaskStatus.PENDING:
             block_for(change, dependant, task)
@@ -237,7 +238,7 @@ def block_for(change: CustomerChange, task: Row[Any], unmet: Row[Any]) -> None:
     )
     change.record("task_blocked", "task", task.id, reason=_unmet_reason(unmet), title=task.title)
     change.show(repository.task_view(change.connection, change.customer_id, task.id))
-    block_dependants(change, task)
+    block_dependants(change, task.id)
 
 
 def unblock_dependants(change: CustomerChange, task: Row[Any]) -> None:

@@ -19,6 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from devteam.adapters.processes import OWNER_VARIABLE, owner_identity
 from devteam.kit.errors import DevTeamError
 
 Argument = str | bytes | Path
@@ -204,6 +205,7 @@ def _environment(git_dir: Path | None, work_tree: Path | None, index_file: Path 
         "GIT_GRAFT_FILE": "/dev/null",
         "GIT_EDITOR": "/bin/false",
         "GIT_PAGER": "cat",
+        OWNER_VARIABLE: owner_identity(),
     }
     for name, value in (("GIT_DIR", git_dir), ("GIT_WORK_TREE", work_tree), ("GIT_INDEX_FILE", index_file)):
         if value is not None:
@@ -351,6 +353,4 @@ def _is_ref_name(name: str) -> bool:
         r"[\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]|\.\.|@\{", name
     ):
         return False
-    return all(
-        part and not part.startswith(".") and not part.endswith((".", ".lock")) for part in name.split("/")
-    )
+    return all(part and not part.startswith(".") and not part.endswith((".", ".lock")) for part in name.split("/"))

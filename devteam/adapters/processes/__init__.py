@@ -15,10 +15,19 @@ from devteam.adapters.processes.process import (
     RunningCommand,
     scrubbed_environment,
 )
-from devteam.adapters.processes.sweep import MARKER_VARIABLE, ProcessesSurvived, kill_marked, marked_processes
+from devteam.adapters.processes.sweep import (
+    MARKER_VARIABLE,
+    OWNER_VARIABLE,
+    ProcessesSurvived,
+    kill_marked,
+    kill_orphans,
+    marked_processes,
+    owner_identity,
+)
 
 __all__ = [
     "MARKER_VARIABLE",
+    "OWNER_VARIABLE",
     "CommandResult",
     "CommandSpec",
     "Isolation",
@@ -26,6 +35,8 @@ __all__ = [
     "ProcessesSurvived",
     "RunningCommand",
     "kill_marked",
+    "kill_orphans",
     "marked_processes",
+    "owner_identity",
     "scrubbed_environment",
 ]

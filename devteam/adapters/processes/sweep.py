@@ -13,6 +13,8 @@ from pathlib import Path
 from devteam.adapters.processes.runner import descendants, read_processes, send_signal
 
 MARKER_VARIABLE = "DEVTEAM_RUN"
+OWNER_VARIABLE = "DEVTEAM_OWNER"
+"""Names the process that started a helper such as git, which is to end with it."""
 
 
 class ProcessesSurvived(RuntimeError):
@@ -24,9 +26,7 @@ def marked_processes(prefix: str) -> list[tuple[int, str]]:
     return [(pid, marker) for pid, marker in _all_marked(MARKER_VARIABLE) if marker.startswith(prefix)]
 
 
-def kill_marked(
-    chosen: str | Callable[[str], bool], *, variable: str = MARKER_VARIABLE, timeout: float = 10.0
-) -> int:
+def kill_marked(chosen: str | Callable[[str], bool], *, variable: str = MARKER_VARIABLE, timeout: float = 10.0) -> int:
     """Kill the marked processes and all below them until none is left; returns how many there were.
 
     `chosen` is one marker, or a question asked about every marker found in the environment variable `variable`.
@@ -37,9 +37,7 @@ def kill_marked(
     killed: set[int] = set()
     calm = 0
     while calm < 2:  # a second look, for what was born during the first
-        found = _with_descendants(
-            {pid for pid, marker in _all_marked(variable) if is_chosen(marker)} | killed
-        )
+        found = _with_descendants({pid for pid, marker in _all_marked(variable) if is_chosen(marker)} | killed)
         for number in (signal.SIGSTOP, signal.SIGKILL):  # stopped first, so that nothing forks ahead of us
             for pid in found:
                 send_signal(pid, number)
@@ -49,6 +47,37 @@ def kill_marked(
             raise ProcessesSurvived(f"processes that cannot be killed: {sorted(found)}")
         time.sleep(0.005)
     return len(killed)
+
+
+def owner_identity() -> str:
+    """This process, told from any later one with the same id and from those of other process namespaces."""
+    return f"{os.getpid()}:{_started(os.getpid())}:{_namespace()}"
+
+
+def kill_orphans(*, timeout: float = 10.0) -> int:
+    """Kill the helpers whose owner is gone, a half-done push of a killed worker say; how many there were."""
+    return kill_marked(_is_orphaned, variable=OWNER_VARIABLE, timeout=timeout)
+
+
+def _is_orphaned(owner: str) -> bool:
+    pid, started, namespace = (*owner.split(":", 2), "", "")[:3]
+    return pid.isdigit() and namespace == _namespace() and _started(int(pid)) != started
+
+
+def _started(pid: int) -> str:
+    """Clock ticks from boot to the process's start; empty when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+def _namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
 
 
 def _all_marked(variable: str) -> list[tuple[int, str]]:

@@ -1,0 +1,5 @@
+"""Fixtures of the engine's tests."""
+
+from tests.engine.fixtures import engine_template, engine_url, lone_engine, working
+
+__all__ = ["engine_template", "engine_url", "lone_engine", "working"]
