@@ -11,6 +11,14 @@ const client = createLiveClient(store, browserHost)
 document.addEventListener('visibilitychange', () => client.visibilityChanged())
 window.addEventListener('online', () => client.hurry())
 
+// A part of the page that the engine no longer has: it was updated under this tab. Take the new page, but never in a loop.
+window.addEventListener('vite:preloadError', () => {
+  const last = Number(sessionStorage.getItem('devteam.reloadedAt') ?? 0)
+  if (Date.now() - last < 60_000) return
+  sessionStorage.setItem('devteam.reloadedAt', String(Date.now()))
+  window.location.reload()
+})
+
 const container = document.getElementById('root')
 if (!container) throw new Error('index.html has no #root')
 createRoot(container).render(

@@ -2,7 +2,7 @@ import { useSelector } from 'react-redux'
 import styled from 'styled-components'
 import type { ConnectionStatus } from '@/shared/live/realtimeClient'
 import { useAsOf } from '@/shared/live/useAsOf'
-import { selectConnection } from '@/shared/state/selectors'
+import { selectConnection, selectEngineConnected } from '@/shared/state/selectors'
 import { t } from '@/shared/ui'
 
 const Root = styled.div`
@@ -57,6 +57,9 @@ const Bar = styled.div`
 /** How old the page is, as soon as it is older than it looks. */
 export function StaleBar() {
   const asOf = useAsOf(5)
+  const engineConnected = useSelector(selectEngineConnected)
+  if (!engineConnected)
+    return <Bar>The engine cannot reach its database at the moment: what is shown may be old.</Bar>
   if (!asOf) return null
   return (
     <Bar>Data as of {asOf}. Controls still work; what they change shows when the connection is back.</Bar>

@@ -137,12 +137,14 @@ it('counts what an emergency stop holds', () => {
   expect(selectStoppedCount(store.getState())).toBe(1)
 })
 
-it('keeps the link state and the metrics of the heartbeat', () => {
+it('keeps the link state, the metrics and the newer totals of the heartbeat', () => {
+  show(buildTotals())
   store.dispatch(connectionChanged({ status: 'connected', at: 1 }))
-  store.dispatch(heartbeatReceived({ metrics: { clients: 2 }, at: 7 }))
+  store.dispatch(heartbeatReceived({ metrics: { clients: 2, system: buildTotals({ version: 9 }) }, at: 7 }))
   expect(selectConnection(store.getState())).toBe('connected')
   expect(selectLastUpdate(store.getState())).toBe(7)
   expect(store.getState().devTeam.systemMetrics.link).toEqual({ clients: 2 })
+  expect(selectTotals(store.getState())?.version).toBe(9)
 })
 
 it('keeps a customer topic apart, and the queue in its order', () => {

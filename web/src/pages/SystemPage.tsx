@@ -88,14 +88,14 @@ function Workers({ workers }: { workers: WorkerView[] }) {
           {workers.map((worker) => (
             <tr key={worker.id}>
               <td>
-                {worker.host} <Mono>{worker.pid}</Mono>
+                <span title={worker.host}>{worker.host.split(':')[0]}</span> <Mono>{worker.pid}</Mono>
               </td>
               <td data-state={worker.state}>{STATE[worker.state]}</td>
               <td>
                 {worker.slotsUsed} of {worker.slots}
                 <Progress
                   value={worker.slots > 0 ? worker.slotsUsed / worker.slots : 0}
-                  label={`Slots of ${worker.host}`}
+                  label={`Slots of worker ${worker.pid}`}
                   text={`${worker.slotsUsed} of ${worker.slots}`}
                 />
               </td>
@@ -111,7 +111,7 @@ function Workers({ workers }: { workers: WorkerView[] }) {
 }
 
 function Metrics({ metrics }: { metrics: Record<string, unknown> }) {
-  const entries = Object.entries(metrics)
+  const entries = Object.entries(metrics).filter(([, value]) => typeof value !== 'object')
   if (entries.length === 0)
     return <Empty title="No metrics yet">They come with the engine's heartbeat.</Empty>
   return (
@@ -120,7 +120,7 @@ function Metrics({ metrics }: { metrics: Record<string, unknown> }) {
         {entries.map(([name, value]) => (
           <tr key={name}>
             <td>{name}</td>
-            <td>{typeof value === 'object' ? JSON.stringify(value) : String(value)}</td>
+            <td>{String(value)}</td>
           </tr>
         ))}
       </tbody>

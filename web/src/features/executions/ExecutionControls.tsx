@@ -45,7 +45,7 @@ export function ExecutionControls({ card, compact = false }: Props) {
     <Row>
       {!open && (
         <Button
-          look="primary"
+          look={card.tasksPending > 0 ? 'primary' : 'normal'}
           size={size}
           icon={<Play aria-hidden />}
           pending={starting.isLoading}

@@ -22,12 +22,13 @@ export function remainingText(time: TimeRemaining): RemainingText {
       hint: `An estimate needs three finished attempts; there ${time.basis === 1 ? 'is' : 'are'} ${time.basis}.`,
     }
   }
+  if (time.seconds === 0) return { main: 'Nothing left', detail: '', hint: 'No task is left in the queue.' }
   const range =
     time.lowSeconds !== null && time.highSeconds !== null
       ? `${duration(time.lowSeconds)} to ${duration(time.highSeconds)}`
       : ''
   return {
-    main: time.seconds === 0 ? 'Nothing left' : `≈ ${duration(time.seconds)}`,
+    main: `≈ ${duration(time.seconds)}`,
     detail: `${time.confidence} confidence`,
     hint: [
       range && `Likely ${range}.`,

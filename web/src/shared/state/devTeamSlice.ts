@@ -194,7 +194,11 @@ export const devTeamSlice = createSlice({
       })
       .addCase(heartbeatReceived, (state, { payload }) => {
         state.executions.realTimeUpdates.lastUpdate = payload.at
-        state.systemMetrics.link = payload.metrics
+        const { system, ...link } = payload.metrics
+        state.systemMetrics.link = link
+        const totals = system as SystemTotals | undefined
+        const known = state.systemMetrics.totals
+        if (totals && known && totals.version > known.version) state.systemMetrics.totals = totals
       })
       .addCase(topicFailed, (state, { payload }) => {
         if (!payload.topic.startsWith('customer:')) return

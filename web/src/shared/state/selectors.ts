@@ -60,6 +60,9 @@ export const selectAttempts = createSelector([selectAttemptTable], (table) =>
   Object.values(table).sort((a, b) => (a.startedAt < b.startedAt ? 1 : a.startedAt > b.startedAt ? -1 : 0)),
 )
 
+/** False while the engine behind the socket has lost its database: what is shown may be old. */
+export const selectEngineConnected = (state: LiveRoot) => state.devTeam.systemMetrics.link.connected !== false
+
 /** How many executions an emergency stop holds. */
 export const selectStoppedCount = (state: LiveRoot): number =>
   Object.values(state.devTeam.customers.byId).filter(
