@@ -1,0 +1,167 @@
+"""Our side of an agent's session: we hear what it does, answer its questions, and serve files, confined."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from acp import RequestError
+from acp.schema import (
+    AllowedOutcome,
+    DeniedOutcome,
+    PermissionOption,
+    ReadTextFileResponse,
+    RequestPermissionResponse,
+    ToolCallUpdate,
+    WriteTextFileResponse,
+)
+
+from devteam.executions.session import EntryKind, Session
+
+FILE_LIMIT = 10_000_000
+TEXT_LIMIT = 20_000
+
+Allows = Callable[[Mapping[str, Any]], bool]
+"""Whether a tool call that the agent asks about may go on; the fence holds either way."""
+
+_KINDS: Mapping[str, EntryKind] = {
+    "agent_message_chunk": "message",
+    "agent_thought_chunk": "thought",
+    "plan": "plan",
+    "tool_call": "tool_call",
+    "tool_call_update": "tool_update",
+    "usage_update": "usage",
+}
+
+
+class AgentClient:
+    """The client that the agent talks to. Files are reached inside the workspace only, whatever path it names:
+    some agents write through their client, which stands outside the fence."""
+
+    def __init__(self, workspace: Path, session: Session, allows: Allows) -> None:
+        self._workspace = workspace.resolve()
+        self._session = session
+        self._allows = allows
+        self._said: list[str] = []
+        self._pending: tuple[EntryKind, list[str]] | None = None
+        self.last_sign = time.monotonic()
+        self.replaying = False
+
+    @property
+    def said(self) -> str:
+        """The agent's words in this turn."""
+        return "".join(self._said)
+
+    def turn(self) -> None:
+        """A new turn begins."""
+        self.flush()
+        self._said.clear()
+
+    async def session_update(self, session_id: str, update: Any, **_: Any) -> None:
+        """Something happened in the session. What a loaded session replays was recorded before."""
+        self.last_sign = time.monotonic()
+        kind = _KINDS.get(getattr(update, "session_update", ""))
+        if kind is None or self.replaying:
+            return
+        if kind in ("message", "thought"):
+            self._text(kind, getattr(update.content, "text", None) or "")
+            return
+        self.flush()
+        self._session.entry(kind, shortened(update.model_dump(mode="json", by_alias=True, exclude_none=True)))
+
+    def _text(self, kind: EntryKind, text: str) -> None:
+        """Chunks of one message become one entry."""
+        if kind == "message":
+            self._said.append(text)
+        if self._pending is None or self._pending[0] != kind:
+            self.flush()
+            self._pending = (kind, [])
+        assert self._pending is not None
+        self._pending[1].append(text)
+
+    def flush(self) -> None:
+        """Record the message that was being said."""
+        if self._pending is not None:
+            kind, parts = self._pending
+            self._pending = None
+            text = "".join(parts)
+            if text.strip():
+                self._session.entry(kind, {"text": text[:TEXT_LIMIT]})
+
+    async def request_permission(
+        self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **_: Any
+    ) -> RequestPermissionResponse:
+        """Answer by policy, and record question and answer. Options are chosen by kind: ids differ by agent."""
+        self.last_sign = time.monotonic()
+        self.flush()
+        call = tool_call.model_dump(mode="json", by_alias=True, exclude_none=True)
+        allowed = self._allows(call)
+        wanted = ("allow_once", "allow_always") if allowed else ("reject_once", "reject_always")
+        chosen = next((option for kind in wanted for option in options if option.kind == kind), None)
+        self._session.entry(
+            "permission", {"toolCall": shortened(call), "allowed": allowed and chosen is not None, "by": "policy"}
+        )
+        if chosen is None:
+            return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
+        return RequestPermissionResponse(outcome=AllowedOutcome(outcome="selected", option_id=chosen.option_id))
+
+    async def read_text_file(
+        self, session_id: str, path: str, line: int | None = None, limit: int | None = None, **_: Any
+    ) -> ReadTextFileResponse:
+        """A file of the workspace."""
+        target = self._inside(path)
+        try:
+            with target.open("rb") as file:
+                text = file.read(FILE_LIMIT).decode("utf-8", errors="replace")
+        except OSError as exc:
+            raise RequestError.invalid_params({"reason": f"{path}: {exc.strerror}"}) from exc
+        if line is not None or limit is not None:
+            first = max(0, (line or 1) - 1)
+            lines = text.splitlines(keepends=True)
+            text = "".join(lines[first : None if limit is None else first + limit])
+        return ReadTextFileResponse(content=text)
+
+    async def write_text_file(self, session_id: str, path: str, content: str, **_: Any) -> WriteTextFileResponse:
+        """Write a file of the workspace; never through a link."""
+        target = self._inside(path)
+        if len(content) > FILE_LIMIT:
+            raise RequestError.invalid_params({"reason": f"{path}: the content is too large"})
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+                file.write(content)
+        except OSError as exc:
+            raise RequestError.invalid_params({"reason": f"{path}: {exc.strerror}"}) from exc
+        return WriteTextFileResponse()
+
+    def _inside(self, path: str) -> Path:
+        """The real path. Raises RequestError when it lies outside the workspace or in its git folder."""
+        target = Path(os.path.realpath(self._workspace / path))
+        outside = not target.is_relative_to(self._workspace)
+        if outside or ".git" in target.relative_to(self._workspace).parts[:1]:
+            self._session.entry("note", {"text": f"Refused: {path[:500]} is outside the workspace.", "refused": True})
+            raise RequestError.invalid_params({"reason": f"{path}: outside the workspace"})
+        return target
+
+    async def ext_method(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Agents' own extensions are not known here."""
+        raise RequestError.method_not_found(method)
+
+    async def ext_notification(self, method: str, params: dict[str, Any]) -> None:
+        """Ignored, as the protocol says."""
+
+    def on_connect(self, conn: Any) -> None:
+        """Nothing to do."""
+
+
+def shortened(value: Any) -> Any:
+    """JSON with long texts cut: the session is for reading, the workspace holds the whole."""
+    if isinstance(value, str) and len(value) > TEXT_LIMIT:
+        return f"{value[:TEXT_LIMIT]}\n… {len(value) - TEXT_LIMIT} more characters"
+    if isinstance(value, dict):
+        return {key: shortened(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [shortened(inner) for inner in value[:500]]
+    return value

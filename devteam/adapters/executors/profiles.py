@@ -1,0 +1,166 @@
+"""Agents that speak the Agent Client Protocol: how each is started and told where its model is.
+
+Versions are those that were seen to work; a project may name any other agent by its command line.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from devteam.executions.session import ModelAccess
+
+Configure = Callable[[ModelAccess, Path], Mapping[str, str]]
+"""Writes the agent's settings into its private home and answers its environment."""
+
+
+@dataclass(frozen=True)
+class AgentProfile:
+    """One kind of agent. `mode` is set after the session began; `usage` says what its own figures mean."""
+
+    name: str
+    title: str
+    argv: tuple[str, ...]
+    configure: Configure
+    package: str | None = None
+    """What to install, by package name, with the version that was seen to work."""
+    mode: str | None = None
+    loads_sessions: bool = True
+    usage: str = "not reported; metered by the gateway"
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def _openai(model: ModelAccess, _: Path) -> Mapping[str, str]:
+    return {"OPENAI_BASE_URL": f"{model.base_url}/v1", "OPENAI_API_KEY": model.key, "OPENAI_MODEL": model.model}
+
+
+def _native(model: ModelAccess, home: Path) -> Mapping[str, str]:
+    return {**_openai(model, home), "DEVTEAM_AGENT_STATE": str(home / "agent")}
+
+
+def _opencode(model: ModelAccess, home: Path) -> Mapping[str, str]:
+    config = home / ".config" / "opencode" / "opencode.json"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "share": "disabled",
+        "autoupdate": False,
+        "model": f"gateway/{model.model}",
+        "small_model": f"gateway/{model.model}",
+        "permission": {"edit": "ask", "bash": "ask", "webfetch": "deny"},
+        "provider": {
+            "gateway": {
+                "npm": "@ai-sdk/openai-compatible",
+                "name": "gateway",
+                "options": {"baseURL": f"{model.base_url}/v1", "apiKey": model.key},
+                "models": {model.model: {"name": model.model}},
+            }
+        },
+    }
+    config.write_text(json.dumps(settings), encoding="utf-8")
+    return {
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+        "OPENCODE_DISABLE_AUTOUPDATE": "1",
+        "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+    }
+
+
+def _claude(model: ModelAccess, _: Path) -> Mapping[str, str]:
+    return {
+        "ANTHROPIC_BASE_URL": f"{model.base_url}/anthropic",
+        "ANTHROPIC_API_KEY": model.key,
+        "ANTHROPIC_MODEL": model.model,
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "DISABLE_TELEMETRY": "1",
+        "DISABLE_AUTOUPDATER": "1",
+        # It refuses to work as root unless it is told that it sits in a fence of somebody else's.
+        "IS_SANDBOX": "1",
+    }
+
+
+def _qwen(model: ModelAccess, home: Path) -> Mapping[str, str]:
+    _write_settings(home / ".qwen" / "settings.json", {"usageStatisticsEnabled": False})
+    return _openai(model, home)
+
+
+def _codex(model: ModelAccess, home: Path) -> Mapping[str, str]:
+    folder = home / ".codex"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.toml").write_text(
+        "\n".join(
+            [
+                f"model = {json.dumps(model.model)}",
+                'model_provider = "gateway"',
+                "check_for_update_on_startup = false",
+                "[analytics]",
+                "enabled = false",
+                "[model_providers.gateway]",
+                'name = "gateway"',
+                f"base_url = {json.dumps(model.base_url + '/v1')}",
+                'env_key = "DEVTEAM_GATEWAY_KEY"',
+                'wire_api = "responses"',
+                "",
+            ]
+        ),
+        encoding="utf-8",
+    )
+    return {"DEVTEAM_GATEWAY_KEY": model.key, "CODEX_HOME": str(folder)}
+
+
+def _write_settings(path: Path, settings: Mapping[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(settings), encoding="utf-8")
+
+
+PROFILES: Mapping[str, AgentProfile] = {
+    profile.name: profile
+    for profile in (
+        AgentProfile(
+            name="native",
+            title="Built-in agent",
+            argv=(sys.executable, "-m", "devteam.agent"),
+            configure=_native,
+            mode="edit",
+            usage="tokens of the whole prompt; the gateway's figures decide",
+        ),
+        AgentProfile(
+            name="opencode",
+            title="OpenCode",
+            argv=("opencode", "acp"),
+            configure=_opencode,
+            package="opencode-ai@1.18.33",
+            usage="tokens of the last call only; cost cumulative, also across a load",
+        ),
+        AgentProfile(
+            name="claude",
+            title="Claude Code (bridge)",
+            argv=("claude-agent-acp",),
+            configure=_claude,
+            package="@agentclientprotocol/claude-agent-acp@0.49.0",
+            mode="acceptEdits",
+            usage="cumulative for the prompt; cost starts again after a load",
+        ),
+        AgentProfile(
+            name="codex",
+            title="Codex (bridge)",
+            argv=("codex-acp",),
+            configure=_codex,
+            package="@agentclientprotocol/codex-acp@2.6.0",
+            mode="agent-full-access",
+            usage="cumulative tokens, no cost",
+        ),
+        AgentProfile(
+            name="qwen",
+            title="Qwen Code",
+            argv=("qwen", "--acp"),
+            configure=_qwen,
+            package="@qwen-code/qwen-code@0.15.10",
+            usage="per call, outside the protocol; the gateway's figures decide",
+        ),
+    )
+}
+
+
+def custom_profile(argv: tuple[str, ...]) -> AgentProfile:
+    """Any other agent: started by its command line, told its model as the OpenAI tools are."""
+    return AgentProfile(name="acp", title=argv[0], argv=argv, configure=_openai)
