@@ -283,7 +283,8 @@ def test_child_that_ends_right_after_the_command_is_no_leftover(commands: Comman
 def test_death_of_the_runner_kills_the_tree(commands: Commands) -> None:
     watched = commands.start("setsid sleep 600 & sleep 600 & echo ready; sleep 600")
     eventually(lambda: "ready" in watched.output and len(commands.alive()) >= 6)
-    (runner,) = (process.pid for process in descendants([os.getpid()]) if process.parent == os.getpid())
+    children = [process.pid for process in descendants([os.getpid()]) if process.parent == os.getpid()]
+    (runner,) = (pid for pid in children if b"runner.py" in Path(f"/proc/{pid}/cmdline").read_bytes())
     os.kill(runner, signal.SIGKILL)
     eventually(lambda: not commands.alive(), GONE_WITHIN)
     result = watched.result()
