@@ -84,10 +84,13 @@ def _now(card: dict[str, Any]) -> str:
 
 
 def _sums(system: dict[str, Any]) -> str:
-    workers = system["workersAlive"]
     return (
-        f"{system['activeExecutions']} active, {system['runningAttempts']} attempts running, "
-        f"{system['slotsUsed']} of {system['slots']} slots used, {system['tasksPending']} tasks pending, "
-        f"{system['tasksCompletedToday']} completed today, "
-        f"{workers} worker{'' if workers == 1 else 's'} alive"
+        f"{system['activeExecutions']} active, {_count(system['runningAttempts'], 'attempt')} running, "
+        f"{system['slotsUsed']} of {_count(system['slots'], 'slot')} used, "
+        f"{_count(system['tasksPending'], 'task')} pending, {system['tasksCompletedToday']} completed today, "
+        f"{_count(system['workersAlive'], 'worker')} alive"
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
