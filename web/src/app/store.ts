@@ -1,5 +1,5 @@
 import { configureStore } from '@reduxjs/toolkit'
-import { devTeamApi } from '@/shared/api'
+import { api, devTeamApi } from '@/shared/api'
 import { pollTopic } from '@/shared/live/pollTopic'
 import { type LiveHost, type LiveSink, RealtimeClient } from '@/shared/live/realtimeClient'
 import {
@@ -29,6 +29,7 @@ export type AppStore = ReturnType<typeof createStore>
 
 /** The activity list is fetched, not streamed: after news of a customer it is fetched again, this seldom. */
 const ACTIVITY_EVERY_MS = 1500
+const RESTART_MS = 2000
 
 /** Wires the socket to the store: the client knows no Redux, the slices know no socket. */
 export function createLiveClient(store: AppStore, host: LiveHost): RealtimeClient {
@@ -51,7 +52,15 @@ export function createLiveClient(store: AppStore, host: LiveHost): RealtimeClien
     connection: (status) => void dispatch(connectionChanged({ status, at: Date.now() })),
     heartbeat: (metrics) => void dispatch(heartbeatReceived({ metrics, at: Date.now() })),
     topicError: (topic, code, text) => void dispatch(topicFailed({ topic, code, text })),
-    signedOut: () => void dispatch(devTeamApi.util.invalidateTags(['Session'])),
+    // The session guard shows the sign-in page; should the session hold after all, go on.
+    signedOut: () => {
+      const asked = dispatch(
+        api.endpoints.getSession.initiate(undefined, { forceRefetch: true, subscribe: false }),
+      )
+      void asked.then(({ data }) => {
+        if (data) host.setTimer(() => client.start(), RESTART_MS)
+      })
+    },
     poll: (topics) => {
       for (const topic of topics) {
         void pollTopic(topic).then((snapshot) => {

@@ -14,6 +14,7 @@ import {
 } from '@/shared/essentials'
 import { useMedia } from '@/shared/lib/useMedia'
 import { PRIORITY_NAME, shownStatus } from '@/shared/lib/words'
+import { useAsOf } from '@/shared/live/useAsOf'
 import { type LiveRoot, selectCard } from '@/shared/state/selectors'
 import { Muted, t } from '@/shared/ui'
 
@@ -28,6 +29,7 @@ const Table = styled.div`
   border: 1px solid ${t.color.line};
   border-radius: ${t.radius.l};
   overflow: clip;
+  &[data-stale] { font-style: italic; color: ${t.color.muted}; }
 `
 const HeadRow = styled.div`
   display: grid;
@@ -98,6 +100,7 @@ interface Props {
 
 /** All customers as rows; only those in sight are in the page, so a thousand cost no more than thirty. */
 export function CustomerTable({ ids, renderControls }: Props) {
+  const asOf = useAsOf(5)
   const medium = useMedia(MEDIUM)
   const narrow = useMedia(NARROW)
   const body = useRef<HTMLDivElement>(null)
@@ -117,7 +120,12 @@ export function CustomerTable({ ids, renderControls }: Props) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: the row height changes with the width of the window
   useLayoutEffect(() => rows.measure(), [height])
   return (
-    <Table role="table" aria-label="Customers" aria-rowcount={ids.length + 1}>
+    <Table
+      role="table"
+      aria-label="Customers"
+      aria-rowcount={ids.length + 1}
+      data-stale={asOf ? true : undefined}
+    >
       <div role="rowgroup">
         <HeadRow role="row" aria-rowindex={1}>
           {['Customer', 'Status', 'Progress', 'Health', 'Current task', 'Time remaining', 'Controls'].map(

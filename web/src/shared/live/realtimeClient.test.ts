@@ -209,6 +209,17 @@ describe('a lost connection', () => {
   })
 })
 
+it('lives on polling when the socket is refused, and tries seldom', () => {
+  connected()
+  host.socket.drop(4403)
+  host.pass(29_000)
+  expect(host.sockets).toHaveLength(1)
+  host.refuse = true
+  host.pass(POLL_AFTER_MS)
+  expect(host.sockets.length).toBeLessThan(5)
+  expect(sink.polls.length).toBeGreaterThan(0)
+})
+
 it('does not let an HTTP answer overwrite what the socket brought', () => {
   connected()
   client.adopt({ topic: 'overview', epoch: 'e1', seq: 99, entities: [] })

@@ -70,6 +70,8 @@ export const POLL_EVERY_MS = 5_000
 export const FIRST_POLL_MS = 2_000
 const HIDDEN_FLUSH_MS = 1_000
 const RESET_GRACE_MS = 2_000
+/** The attempt from which the backoff has its longest ceiling. */
+const REFUSED_ATTEMPT = 6
 
 interface Topic {
   refs: number
@@ -242,13 +244,15 @@ export class RealtimeClient {
     this.clear('deadTimer')
     if (!this.running) return
     const decision = closeDecision(code)
-    if (decision === 'signed_out' || decision === 'refused') {
+    if (decision === 'signed_out') {
       this.stop()
-      if (decision === 'signed_out') this.sink.signedOut()
+      this.sink.signedOut()
       return
     }
     if (!this.away) this.sink.connection(this.everConnected ? 'reconnecting' : 'connecting')
     if (decision === 'retry_soon') this.attempt = 0
+    // A refused origin will hardly change its mind: seldom tries, and the page lives on polling.
+    if (decision === 'refused') this.attempt = Math.max(this.attempt, REFUSED_ATTEMPT)
     const delay = backoffDelay(this.attempt, this.host.random())
     this.attempt += 1
     this.clear('retryTimer')
