@@ -104,7 +104,9 @@ def migrated(url: str, *, pool_size: int = 10) -> Database:
     return database
 
 
-def add_customers(database: Database, count: int, *, repository: str, gates: Sequence[Any] = ()) -> list[tuple[UUID, UUID]]:
+def add_customers(
+    database: Database, count: int, *, repository: str, gates: Sequence[Any] = ()
+) -> list[tuple[UUID, UUID]]:
     """Customers with a project each, made by the real use cases: (customer, project)."""
     customers = CustomerService(database, utc_now)
     projects = ProjectService(database, utc_now, lambda url, branch: RepositoryHead(url, branch or "main", "0" * 40))

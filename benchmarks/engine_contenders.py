@@ -46,20 +46,23 @@ class Ours:
         self._thread = threading.Thread(target=self._worker.run)
         self._thread.start()
 
-    def round(self, attempts: int) -> float:
-        """Work off this many attempts; seconds."""
+    def prepare(self, attempts: int) -> None:
+        """Fill the queues."""
         tasks = TaskService(self._database, utc_now)
         for number in range(attempts):
             customer_id, project_id = self._made[number % CUSTOMERS]
             tasks.add(ENGINE, customer_id, _task(project_id))
+        self._customers = sorted(customer_id for customer_id, _ in self._made[: min(attempts, CUSTOMERS)])
+
+    def go(self) -> float:
+        """Work the queues off; seconds."""
         executions = ExecutionService(self._database, utc_now)
-        customers = sorted(customer_id for customer_id, _ in self._made[: min(attempts, CUSTOMERS)])
         with self._database.all_or_nothing():
-            for customer_id in customers:
+            for customer_id in self._customers:
                 executions.start(ENGINE, customer_id)
         begun = time.time()
-        while self._count("outcome IS NULL") or self._count("monitoring = 'watching'") or self._count_pending():
-            time.sleep(0.05)
+        while self._count_pending() or self._count("outcome IS NULL OR monitoring = 'watching'"):
+            time.sleep(0.2)
         if self._count("monitoring IS DISTINCT FROM 'passed'"):
             raise RuntimeError("an attempt of the benchmark did not succeed")
         with self._database.transaction() as connection:
@@ -121,15 +124,19 @@ class RawDbos:
         self._ended.put(attempt)
         return "end"
 
-    def _no_step(self, attempt: str, run: int) -> str:
+    def _no_step(self, _attempt: str, _run: int) -> str:
         self._ended.put(None)
         return "end"
 
-    def round(self, attempts: int) -> float:
-        """Run this many pairs of workflows; seconds."""
+    def prepare(self, attempts: int) -> None:
+        """Choose the names."""
+        self._names = [str(new_id()) for _ in range(attempts)]
+
+    def go(self) -> float:
+        """Run a pair of workflows for each name; seconds."""
         begun = time.time()
-        ids = iter([str(new_id()) for _ in range(attempts)])
-        left = 2 * attempts
+        ids = iter(self._names)
+        left = 2 * len(self._names)
         for _ in range(SLOTS):
             self._start(next(ids, None))
         while left:
@@ -176,7 +183,8 @@ _ENTER = (
     _HELD,
     "UPDATE attempt_phases SET ended_at = now() WHERE attempt_id = %(attempt)s AND ended_at IS NULL",
     """INSERT INTO attempt_phases (attempt_id, ordinal, phase, round, run, started_at)
-       SELECT %(attempt)s, max(ordinal) + 1, %(phase)s, 1, 1, now() FROM attempt_phases WHERE attempt_id = %(attempt)s""",
+       SELECT %(attempt)s, max(ordinal) + 1, %(phase)s, 1, 1, now() FROM attempt_phases
+       WHERE attempt_id = %(attempt)s""",
     """UPDATE attempts SET phase = %(phase)s, phase_started_at = now(), version = version + 1
        WHERE id = %(attempt)s""",
     _APPEND,
@@ -240,16 +248,19 @@ class BareSql:
             )
         return execution_id
 
-    def round(self, attempts: int) -> float:
-        """Run this many attempts' transactions; seconds."""
+    def prepare(self, attempts: int) -> None:
+        """Fill the queues."""
         tasks = TaskService(self._database, utc_now)
-        queues: dict[UUID, list[tuple[UUID, UUID, UUID]]] = {customer: [] for customer, _ in self._made}
+        self._queues: dict[UUID, list[tuple[UUID, UUID, UUID]]] = {customer: [] for customer, _ in self._made}
         for number in range(attempts):
             customer, project = self._made[number % CUSTOMERS]
-            queues[customer].append((customer, project, tasks.add(ENGINE, customer, _task(project)).id))
+            self._queues[customer].append((customer, project, tasks.add(ENGINE, customer, _task(project)).id))
+
+    def go(self) -> float:
+        """Run every queued attempt's transactions; seconds."""
         begun = time.time()
         with ThreadPoolExecutor(SLOTS) as pool:
-            list(pool.map(self._queue, queues.values()))
+            list(pool.map(self._queue, self._queues.values()))
         return time.time() - begun
 
     def _queue(self, queue: Sequence[tuple[UUID, UUID, UUID]]) -> None:
@@ -261,7 +272,7 @@ class BareSql:
                 given = {**values, **more, "event": new_id(), "type": "attempt_phase"}
                 with connection.transaction():
                     for statement in statements:
-                        connection.execute(statement, given)  # type: ignore[call-overload]
+                        connection.execute(statement, given)
         self._connections.put(connection)
 
     def end(self) -> None:

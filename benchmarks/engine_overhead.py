@@ -38,8 +38,6 @@ LIMIT = 2.5
 NAMES = ("ours", "dbos", "sql")
 
 
-
-
 def contend(name: str, url: str, folder: Path) -> None:
     """Be one contender."""
     contender = (
@@ -47,8 +45,11 @@ def contend(name: str, url: str, folder: Path) -> None:
     )
 
     def act(order: dict[str, Any]) -> dict[str, Any]:
+        if "prepare" in order:
+            contender.prepare(order["prepare"])
+            return {}
         used = time.process_time()
-        return {"seconds": contender.round(order["attempts"]), "cpu": time.process_time() - used}
+        return {"seconds": contender.go(), "cpu": time.process_time() - used}
 
     print("{}", flush=True)
     obey(act)
@@ -69,7 +70,7 @@ class Contest:
 
     def _child(self, opening: ExitStack, folder: Path, url: str, name: str) -> Child:
         with psycopg.connect(psycopg_conninfo(url), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE bench_{name}")  # type: ignore[call-overload]
+            connection.execute(f"CREATE DATABASE bench_{name}")
         own = make_url(url).set(database=f"bench_{name}").render_as_string(hide_password=False)
         work = folder / name
         work.mkdir(mode=0o755)
@@ -79,8 +80,10 @@ class Contest:
 
     def measure(self, name: str, attempts: int) -> tuple[float, float]:
         """Milliseconds per attempt: elapsed, and CPU of the contender and the server."""
+        child = self._children[name]
+        child.ask(prepare=attempts)
         used = cpu_seconds(self._server)
-        answer = self._children[name].ask(attempts=attempts)
+        answer = child.ask()
         cpu = answer["cpu"] + cpu_seconds(self._server) - used
         return 1000 * answer["seconds"] / attempts, 1000 * cpu / attempts
 

@@ -58,12 +58,28 @@ _STORE = sql(
 )
 
 
+_NEXT_TASK = sql(
+    """
+    SELECT q.id FROM tasks q
+    WHERE q.customer_id = :id AND q.status = 'pending' AND q.mode = 'autonomous' AND q.assignee IS NULL
+      AND NOT EXISTS (SELECT 1 FROM task_dependencies d JOIN tasks p ON p.id = d.depends_on_id
+                      WHERE d.task_id = q.id AND p.status <> 'completed')
+    ORDER BY q.position, q.id LIMIT 1
+    """
+)
+
+
 @dataclass(frozen=True)
 class StoredCard:
     """A card as stored, with what the dispatcher needs of it."""
 
     card: CustomerCard
     next_task_id: UUID | None
+
+
+def next_task(connection: Connection, customer_id: UUID) -> UUID | None:
+    """The task that the engine would start next, as the tables are now."""
+    return connection.execute(_NEXT_TASK, {"id": customer_id}).scalar()
 
 
 def refresh_card(connection: Connection, customer_id: UUID, *, now: datetime) -> StoredCard:

@@ -9,10 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from devteam.access.model import ENGINE
+from devteam.customers.card import next_task
 from devteam.customers.change import CustomerChange, customer_change, joined_change
 from devteam.customers.metrics import refresh_metrics
 from devteam.executions.model import PHASE_MOVES, ExecutionStatus, Monitoring, Outcome, PauseMode, Phase, Stop
-from devteam.executions.queries import attempt_view, execution_row, execution_view
+from devteam.executions.queries import ATTEMPT_COLUMNS, attempt_view, execution_row, execution_view
+from devteam.executions.schemas import AttemptView
 from devteam.executions.settle import move_execution, settle
 from devteam.kit.clock import Clock
 from devteam.kit.db import Connection, Database, Row, sql
@@ -101,7 +103,7 @@ class Lifecycle:
             condition = "monitoring = 'watching'" if watching else "outcome IS NULL"
             row = change.connection.execute(
                 sql(
-                    f"""SELECT a.*, t.title FROM attempts a JOIN tasks t ON t.id = a.task_id
+                    f"""SELECT a.*, t.title, t.status AS task_status FROM attempts a JOIN tasks t ON t.id = a.task_id
                         WHERE a.id = :id AND a.run = :run AND {condition}"""
                 ),
                 {"id": ref.attempt_id, "run": ref.run},
@@ -124,19 +126,14 @@ class Lifecycle:
             _next_span(change, row, phase, round_, ref.run)
             _set(change, row.id, {**fields, "phase": phase.value, "phase_started_at": change.now})
             status = _TASK_STATUS_IN.get(phase)
-            if status is not None:
-                task = tasks.task_row(change.connection, ref.customer_id, row.task_id)
-                if task.status != status:
-                    tasks.move_task(change.connection, task, status, now=change.now)
-                    change.show(tasks.task_view(change.connection, ref.customer_id, row.task_id))
+            if status is not None and status != row.task_status:
+                change.show(tasks.move_task(change.connection, _task_of(row), status, now=change.now))
             change.record("attempt_phase", "attempt", row.id, phase=phase.value, title=row.title)
-            change.show(attempt_view(change.connection, row.id))
 
     def update(self, ref: RunRef, **fields: Any) -> None:
         """Store what became known inside a phase."""
         with self._held(ref) as (change, row):
             _set(change, row.id, fields)
-            change.show(attempt_view(change.connection, row.id))
 
     def record_gates(self, ref: RunRef, gates: Sequence[GateRecord], *, watching: bool = False) -> None:
         """Store gate results; the same gate of the same round again replaces the earlier result."""
@@ -144,7 +141,6 @@ class Lifecycle:
             for gate in gates:
                 _store_gate(change, row.id, row.round, gate)
             _set(change, row.id, {})
-            change.show(attempt_view(change.connection, row.id))
 
     def check_held(self, ref: RunRef, *, watching: bool = False) -> Stop | None:
         """Raise Fenced unless this run still holds the attempt; asked right before an effect outside.
@@ -152,7 +148,7 @@ class Lifecycle:
         Answers the stop that a person asked for in the meantime, if any.
         """
         condition = "monitoring = 'watching'" if watching else "outcome IS NULL"
-        with self._database.transaction() as connection:
+        with self._database.statement() as connection:
             held = connection.execute(
                 sql(f"SELECT stop_requested FROM attempts WHERE id = :id AND run = :run AND {condition}"),
                 {"id": ref.attempt_id, "run": ref.run},
@@ -187,18 +183,16 @@ class Lifecycle:
             )
             change.record("execution_paused", "execution", execution.id)
             change.show(execution_view(change.connection, execution.id))
-            change.show(attempt_view(change.connection, row.id))
 
     def thawed(self, ref: RunRef) -> None:
         """The attempt's processes run again."""
         with self._held(ref) as (change, row):
             _set(change, row.id, {"frozen": False}, own=True)
             change.record("attempt_thawed", "attempt", row.id, title=row.title)
-            change.show(attempt_view(change.connection, row.id))
 
     def postpone_monitoring(self, ref: RunRef, until: datetime) -> None:
         """Nothing to say yet; look again at `until`."""
-        with self._database.transaction() as connection:
+        with self._database.statement() as connection:
             connection.execute(
                 sql(
                     """UPDATE attempts SET monitor_at = :until, lease_expires_at = NULL
@@ -220,21 +214,19 @@ class Lifecycle:
             if result is Monitoring.REGRESSED:
                 self._fail_after_delivery(change, row, reason or "The gates fail on the base after the merge.", columns)
             change.record("monitoring_ended", "attempt", row.id, reason=reason, result=result.value)
-            change.show(attempt_view(change.connection, row.id))
 
     def _fail_after_delivery(
         self, change: CustomerChange, row: Row[Any], reason: str, columns: Mapping[str, Any]
     ) -> None:
-        task = tasks.task_row(change.connection, change.customer_id, row.task_id)
         if columns.get("revert_commit"):
             change.record("delivery_reverted", "attempt", row.id, reason=reason, title=row.title)
-        if task.status != TaskStatus.COMPLETED:
+        if row.task_status != TaskStatus.COMPLETED:
             return
-        tasks.move_task(
-            change.connection, task, TaskStatus.FAILED, now=change.now, reason_code="regression", reason=reason
+        view = tasks.move_task(
+            change.connection, _task_of(row), TaskStatus.FAILED, now=change.now, reason_code="regression", reason=reason
         )
         change.record("task_failed", "task", row.task_id, reason=reason, title=row.title)
-        change.show(tasks.task_view(change.connection, change.customer_id, row.task_id))
+        change.show(view)
         block_dependants(change, row.task_id)
         settle(change)
 
@@ -243,7 +235,7 @@ class Lifecycle:
 
         The same chunk again is harmless, also when it has grown since: the answer to the first may have been lost.
         """
-        with self._database.transaction() as connection:
+        with self._database.statement() as connection:
             connection.execute(
                 sql(
                     """INSERT INTO attempt_output AS o (attempt_id, "offset", text, created_at)
@@ -256,7 +248,7 @@ class Lifecycle:
 
     def store_diff(self, attempt_id: UUID, diff: str, *, truncated: bool) -> None:
         """Keep what the attempt changed, so that it is shown without the worker's disk; the last one wins."""
-        with self._database.transaction() as connection:
+        with self._database.statement() as connection:
             connection.execute(
                 sql(
                     """INSERT INTO attempt_diffs (attempt_id, diff, truncated) VALUES (:id, :diff, :truncated)
@@ -267,7 +259,7 @@ class Lifecycle:
 
     def output_length(self, attempt_id: UUID) -> int:
         """Characters of output stored so far."""
-        with self._database.transaction() as connection:
+        with self._database.statement() as connection:
             return int(
                 connection.execute(
                     sql(
@@ -282,8 +274,10 @@ class Lifecycle:
 def finish_attempt(change: CustomerChange, row: Row[Any], ending: Ending) -> None:
     """End an attempt inside an open change; see `Lifecycle.finish`."""
     succeeded = ending.outcome is Outcome.SUCCEEDED
-    _next_span(change, row, Phase.MONITORING if succeeded else None, row.round, row.run)
     watching = ending.monitoring is Monitoring.WATCHING
+    _next_span(change, row, Phase.MONITORING if succeeded else None, row.round, row.run)
+    if succeeded and not watching:
+        _close_span(change, row.id)
     monitoring = {"phase": Phase.MONITORING.value, "phase_started_at": change.now} if succeeded else {}
     if succeeded:
         monitoring["monitoring"] = (ending.monitoring or Monitoring.SKIPPED).value
@@ -305,12 +299,9 @@ def finish_attempt(change: CustomerChange, row: Row[Any], ending: Ending) -> Non
         },
         own=True,
     )
-    if succeeded and not watching:
-        _close_span(change, row.id)
-    task = tasks.task_row(change.connection, change.customer_id, row.task_id)
-    tasks.move_task(
+    view = tasks.move_task(
         change.connection,
-        task,
+        _task_of(row),
         ending.task_status,
         now=change.now,
         reason_code=ending.code if ending.reason else None,
@@ -323,8 +314,7 @@ def finish_attempt(change: CustomerChange, row: Row[Any], ending: Ending) -> Non
         TaskStatus.CANCELLED: "task_cancelled",
     }.get(ending.task_status, "task_released")
     change.record(event, "task", row.task_id, reason=ending.reason, title=row.title, attempt=str(row.id))
-    change.show(tasks.task_view(change.connection, change.customer_id, row.task_id))
-    change.show(attempt_view(change.connection, row.id))
+    change.show(view)
     if ending.task_status in (TaskStatus.FAILED, TaskStatus.BLOCKED, TaskStatus.CANCELLED):
         block_dependants(change, row.task_id)
     refresh_metrics(change.connection, change.customer_id, now=change.now, force=True)
@@ -339,32 +329,34 @@ def assign(
     Runs in the dispatcher's transaction, which commits it together with the customer's new weight.
     """
     with joined_change(connection, customer_id, ENGINE, now) as change:
-        if change.refresh().next_task_id != task_id:
-            return None
-        execution = execution_row(connection, customer_id)
-        if execution is None or execution.status not in ("queued", "active") or execution.pause_requested:
-            return None
-        task = tasks.task_row(connection, customer_id, task_id)
-        project = connection.execute(
-            sql(
-                """SELECT executor, EXISTS (SELECT 1 FROM attempts WHERE project_id = p.id AND outcome IS NULL) AS busy
-                   FROM projects p WHERE id = :id"""
-            ),
-            {"id": task.project_id},
-        ).one()
-        if project.busy:
+        facts = _startable(connection, customer_id, task_id)
+        if facts is None or next_task(connection, customer_id) != task_id:
             return None
         attempt_id = new_id()
-        _insert_attempt(change, attempt_id, execution.id, task, project.executor, worker_id, lease)
-        tasks.move_task(connection, task, TaskStatus.IN_PROGRESS, now=now)
-        tasks.update_task(connection, task_id, {"attempts": task.attempts + 1, "last_attempt_id": attempt_id})
-        if execution.status == ExecutionStatus.QUEUED:
-            move_execution(change, execution, ExecutionStatus.ACTIVE)
-            change.show(execution_view(connection, execution.id))
-        change.record("attempt_started", "attempt", attempt_id, title=task.title, number=task.attempts + 1)
-        change.show(tasks.task_view(connection, customer_id, task_id))
+        _insert_attempt(change, attempt_id, facts, worker_id, lease)
+        view = tasks.move_task(connection, _task_of(facts), TaskStatus.IN_PROGRESS, now=now, attempt_id=attempt_id)
+        if facts.status == ExecutionStatus.QUEUED:
+            move_execution(change, facts, ExecutionStatus.ACTIVE)
+            change.show(execution_view(connection, facts.id))
+        change.record("attempt_started", "attempt", attempt_id, title=facts.title, number=view.attempts)
+        change.show(view)
         change.show(attempt_view(connection, attempt_id))
         return RunRef(attempt_id, 1, customer_id)
+
+
+def _startable(connection: Connection, customer_id: UUID, task_id: UUID) -> Row[Any] | None:
+    """The customer's execution with the task, if an attempt at it may begin."""
+    return connection.execute(
+        sql(
+            """SELECT e.id, e.status, t.id AS task_id, t.status AS task_status, t.title, t.attempts, t.project_id,
+                   p.executor
+               FROM executions e JOIN tasks t ON t.id = :task_id AND t.customer_id = e.customer_id
+               JOIN projects p ON p.id = t.project_id
+               WHERE e.customer_id = :id AND e.status IN ('queued', 'active') AND e.pause_requested IS NULL
+                 AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.project_id = p.id AND a.outcome IS NULL)"""
+        ),
+        {"id": customer_id, "task_id": task_id},
+    ).first()
 
 
 def reassign(
@@ -378,7 +370,8 @@ def reassign(
     with joined_change(connection, customer_id, ENGINE, now) as change:
         row = connection.execute(
             sql(
-                """SELECT a.*, t.title FROM attempts a JOIN tasks t ON t.id = a.task_id
+                """SELECT a.*, t.title, t.status AS task_status
+                   FROM attempts a JOIN tasks t ON t.id = a.task_id
                    LEFT JOIN workers w ON w.id = a.worker_id
                    WHERE a.id = :id AND a.outcome IS NULL
                      AND (a.lease_expires_at IS NULL OR a.lease_expires_at < now() OR w.state = 'dead')"""
@@ -393,7 +386,8 @@ def rerun(connection: Connection, ref: RunRef, *, lease: float, now: datetime) -
     with joined_change(connection, ref.customer_id, ENGINE, now) as change:
         row = connection.execute(
             sql(
-                """SELECT a.*, t.title FROM attempts a JOIN tasks t ON t.id = a.task_id
+                """SELECT a.*, t.title, t.status AS task_status
+                   FROM attempts a JOIN tasks t ON t.id = a.task_id
                    WHERE a.id = :id AND a.run = :run AND a.outcome IS NULL"""
             ),
             {"id": ref.attempt_id, "run": ref.run},
@@ -468,15 +462,11 @@ def stop_ending(stop: Stop, fields: Mapping[str, Any]) -> Ending:
             )
 
 
-def _insert_attempt(
-    change: CustomerChange,
-    attempt_id: UUID,
-    execution_id: UUID,
-    task: Row[Any],
-    executor: str,
-    worker_id: UUID,
-    lease: float,
-) -> None:
+def _task_of(row: Row[Any]) -> tasks.TaskState:
+    return tasks.TaskState(row.task_id, row.task_status)
+
+
+def _insert_attempt(change: CustomerChange, attempt_id: UUID, facts: Row[Any], worker_id: UUID, lease: float) -> None:
     change.connection.execute(
         sql(
             """WITH attempt AS (
@@ -490,13 +480,13 @@ def _insert_attempt(
         {
             "id": attempt_id,
             "customer_id": change.customer_id,
-            "execution_id": execution_id,
-            "task_id": task.id,
-            "project_id": task.project_id,
-            "number": task.attempts + 1,
+            "execution_id": facts.id,
+            "task_id": facts.task_id,
+            "project_id": facts.project_id,
+            "number": facts.attempts + 1,
             "worker_id": worker_id,
             "lease": lease,
-            "executor": executor,
+            "executor": facts.executor,
             "now": change.now,
         },
     )
@@ -511,12 +501,13 @@ def _close_span(change: CustomerChange, attempt_id: UUID) -> None:
 
 def _next_span(change: CustomerChange, row: Row[Any], phase: Phase | None, round_: int, run: int) -> None:
     """Close the open span and open one for the phase, if any."""
-    _close_span(change, row.id)
     if phase is None:
+        _close_span(change, row.id)
         return
     change.connection.execute(
         sql(
-            """INSERT INTO attempt_phases (attempt_id, ordinal, phase, round, run, started_at)
+            """WITH closed AS (UPDATE attempt_phases SET ended_at = :now WHERE attempt_id = :id AND ended_at IS NULL)
+               INSERT INTO attempt_phases (attempt_id, ordinal, phase, round, run, started_at)
                SELECT :id, coalesce(max(ordinal), 0) + 1, :phase, :round, :run, :now
                FROM attempt_phases WHERE attempt_id = :id"""
         ),
@@ -525,7 +516,10 @@ def _next_span(change: CustomerChange, row: Row[Any], phase: Phase | None, round
 
 
 def _set(change: CustomerChange, attempt_id: UUID, values: Mapping[str, Any], *, own: bool = False) -> None:
-    """Set columns of an attempt; names from callers are limited to what a phase may find out."""
+    """Set columns of an attempt and show it; names from callers are limited to what a phase may find out.
+
+    Its spans and gate results are to be written before.
+    """
     allowed = {"phase", "phase_started_at"} | _COLUMNS
     unknown = set(values) - allowed
     assert own or not unknown, unknown
@@ -533,10 +527,14 @@ def _set(change: CustomerChange, attempt_id: UUID, values: Mapping[str, Any], *,
     assignments = "".join(
         f'"{key}" = CAST(:{key} AS jsonb), ' if key == "diff_stat" else f'"{key}" = :{key}, ' for key in encoded
     )
-    change.connection.execute(
-        sql(f"UPDATE attempts SET {assignments} version = version + 1 WHERE id = :attempt_id"),
+    row = change.connection.execute(
+        sql(
+            f"""WITH a AS (UPDATE attempts SET {assignments} version = version + 1 WHERE id = :attempt_id RETURNING *)
+                SELECT {ATTEMPT_COLUMNS} FROM a JOIN tasks t ON t.id = a.task_id"""
+        ),
         {**encoded, "attempt_id": attempt_id},
-    )
+    ).one()
+    change.show(AttemptView.from_row(row))
 
 
 def _store_gate(change: CustomerChange, attempt_id: UUID, round_: int, gate: GateRecord) -> None:

@@ -21,8 +21,7 @@ from devteam.tasks.repository import tasks_of
 
 NEWEST_ATTEMPTS = 50
 
-_ATTEMPT = """
-    SELECT a.*, t.title AS task_title,
+ATTEMPT_COLUMNS = """a.*, t.title AS task_title,
         coalesce((SELECT jsonb_agg(jsonb_build_object('phase', p.phase, 'round', p.round, 'run', p.run,
                       'started_at', p.started_at, 'ended_at', p.ended_at) ORDER BY p.ordinal)
                   FROM attempt_phases p WHERE p.attempt_id = a.id), '[]') AS phases,
@@ -30,9 +29,10 @@ _ATTEMPT = """
                       'required', g.required, 'passed', g.passed, 'base_red', g.base_red, 'exit_code', g.exit_code,
                       'seconds', g.seconds, 'tests', g.tests, 'text', g.text, 'output_tail', g.output_tail,
                       'commit', g.commit) ORDER BY g.id)
-                  FROM gate_results g WHERE g.attempt_id = a.id), '[]') AS gates
-    FROM attempts a JOIN tasks t ON t.id = a.task_id
-"""
+                  FROM gate_results g WHERE g.attempt_id = a.id), '[]') AS gates"""
+"""What `AttemptView` is made of, for an attempt `a` and its task `t`."""
+
+_ATTEMPT = f"SELECT {ATTEMPT_COLUMNS} FROM attempts a JOIN tasks t ON t.id = a.task_id"
 
 
 def execution_row(connection: Connection, customer_id: UUID) -> Row[Any] | None:

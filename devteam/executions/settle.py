@@ -4,7 +4,7 @@ from typing import Any
 
 from devteam.customers.change import CustomerChange
 from devteam.executions.model import EXECUTION_MOVES, ExecutionStatus
-from devteam.executions.queries import execution_row, execution_view
+from devteam.executions.queries import execution_view
 from devteam.kit.db import Row, sql
 from devteam.kit.errors import IllegalMove
 
@@ -55,21 +55,24 @@ def settle(change: CustomerChange) -> None:
     """Complete the execution when its queue holds nothing more that the engine could ever start by itself;
     carry out a pause that waited for the running task to end.
     """
-    row = execution_row(change.connection, change.customer_id)
-    if row is None or row.status not in (_S.QUEUED, _S.ACTIVE) or running_attempts(change):
-        return
-    left = change.connection.execute(
+    row = change.connection.execute(
         sql(
-            """SELECT count(*) FILTER (WHERE status = 'pending' AND mode = 'autonomous' AND assignee IS NULL) AS own,
-                      count(*) FILTER (WHERE status = 'blocked') AS blocked,
-                      count(*) FILTER (WHERE status = 'failed') AS failed
-               FROM tasks WHERE customer_id = :id"""
+            """SELECT e.*, left_over.* FROM executions e CROSS JOIN (
+                   SELECT count(*) FILTER (
+                              WHERE status = 'pending' AND mode = 'autonomous' AND assignee IS NULL) AS own,
+                          count(*) FILTER (WHERE status = 'blocked') AS blocked,
+                          count(*) FILTER (WHERE status = 'failed') AS failed
+                   FROM tasks WHERE customer_id = :id) left_over
+               WHERE e.customer_id = :id AND e.status IN ('queued', 'active')
+                 AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.customer_id = :id AND a.outcome IS NULL)"""
         ),
         {"id": change.customer_id},
-    ).one()
-    if left.own == 0:
-        move_execution(change, row, _S.COMPLETED, code="queue_done", reason=_summary(left.failed, left.blocked))
-        change.record("execution_completed", "execution", row.id, failed=left.failed, blocked=left.blocked)
+    ).first()
+    if row is None:
+        return
+    if row.own == 0:
+        move_execution(change, row, _S.COMPLETED, code="queue_done", reason=_summary(row.failed, row.blocked))
+        change.record("execution_completed", "execution", row.id, failed=row.failed, blocked=row.blocked)
     elif row.pause_requested is not None:
         move_execution(change, row, _S.PAUSED, code="paused_by_person", reason="Paused after the current task.")
         change.record("execution_paused", "execution", row.id)

@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,14 @@ from devteam.tasks.schemas import TaskDetail, TaskView
 
 _COLUMNS = """t.*, ARRAY(SELECT d.depends_on_id FROM task_dependencies d WHERE d.task_id = t.id
               ORDER BY d.depends_on_id) AS depends_on"""
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """What a move needs to know of a task."""
+
+    id: UUID
+    status: str
 
 
 def task_row(connection: Connection, customer_id: UUID, task_id: UUID) -> Row[Any]:
@@ -114,21 +123,25 @@ def update_task(connection: Connection, task_id: UUID, values: Mapping[str, Any]
 
 def move_task(
     connection: Connection,
-    task: Row[Any],
+    task: Row[Any] | TaskState,
     after: TaskStatus,
     *,
     now: datetime,
     reason_code: str | None = None,
     reason: str | None = None,
-) -> None:
-    """Change a task's status by a legal move. Raises IllegalMove."""
+    attempt_id: UUID | None = None,
+) -> TaskView:
+    """Change a task's status by a legal move, which `attempt_id` makes its newest attempt. Raises IllegalMove."""
     check_move(TaskStatus(task.status), after)
-    connection.execute(
+    row = connection.execute(
         sql(
-            """UPDATE tasks SET status = :status, reason_code = :reason_code, reason = :reason, version = version + 1,
+            f"""UPDATE tasks t SET status = :status, reason_code = :reason_code, reason = :reason,
+                   version = version + 1,
                    started_at = CASE WHEN :starts THEN coalesce(started_at, :now) ELSE started_at END,
-                   finished_at = CASE WHEN :final THEN CAST(:now AS timestamptz) END
-               WHERE id = :id"""
+                   finished_at = CASE WHEN :final THEN CAST(:now AS timestamptz) END,
+                   attempts = CASE WHEN CAST(:attempt_id AS uuid) IS NULL THEN attempts ELSE attempts + 1 END,
+                   last_attempt_id = coalesce(CAST(:attempt_id AS uuid), last_attempt_id)
+               WHERE id = :id RETURNING {_COLUMNS}"""
         ),
         {
             "id": task.id,
@@ -138,8 +151,10 @@ def move_task(
             "starts": after is TaskStatus.IN_PROGRESS,
             "final": after in FINAL,
             "now": now,
+            "attempt_id": attempt_id,
         },
-    )
+    ).one()
+    return TaskView.from_row(row)
 
 
 def set_dependencies(connection: Connection, customer_id: UUID, task_id: UUID, wanted: Iterable[UUID]) -> None:

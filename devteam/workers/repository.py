@@ -72,7 +72,7 @@ def renew_attempts(
             """UPDATE attempts a SET lease_expires_at = now() + make_interval(secs => :lease)
                FROM unnest(CAST(:ids AS uuid[]), CAST(:runs AS integer[])) AS held (id, run)
                WHERE a.id = held.id AND a.run = held.run AND a.worker_id = :worker_id
-                 AND (a.outcome IS NULL OR a.monitoring = 'watching') RETURNING a.id, a.run"""
+                 AND a.lease_expires_at IS NOT NULL RETURNING a.id, a.run"""
         ),
         {
             "ids": [attempt_id for attempt_id, _ in runs],

@@ -10,6 +10,7 @@ from devteam.executions.model import Stop
 from devteam.executions.ports import Controllable
 from devteam.kit.errors import DevTeamError, Fenced
 from devteam.kit.log import get_logger
+from devteam.workflows.output import OutputLog
 
 log = get_logger(__name__)
 
@@ -39,6 +40,7 @@ class RunHandle:
         self.watching = watching
         self.done = threading.Event()
         self.done_at = 0.0
+        self.output: OutputLog | None = None
         self._earlier = earlier
         self._changed = threading.Condition()
         self._orders = threading.Lock()

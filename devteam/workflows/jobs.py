@@ -19,7 +19,7 @@ _CRITERIA: TypeAdapter[list[Any]] = TypeAdapter(list[Criterion])
 
 def load_job(database: Database, attempt_id: UUID, run: int) -> Job:
     """The attempt with its task and project. Raises Fenced when another run holds it."""
-    with database.transaction() as connection:
+    with database.statement() as connection:
         row = connection.execute(
             sql(
                 """SELECT a.*, t.title, t.description, t.command, t.acceptance_criteria, p.repository, p.base_branch,

@@ -20,6 +20,7 @@ from devteam.workflows.dispatch import Dispatcher
 log = get_logger(__name__)
 
 RECONCILE_INTERVAL = 1.0
+WATCH_INTERVAL = 0.05
 METRICS_INTERVAL = 5.0
 TIDY_INTERVAL = 60.0
 LIVE_CHANGES_KEPT = timedelta(minutes=10)
@@ -49,7 +50,7 @@ class Leader:
         self._dispatcher = Dispatcher(database, clock, lease=lease)
         self._leads = False
         self._sure_since = self._last_turn = _seconds_since_boot()
-        self._due = dict.fromkeys(("reconcile", "metrics", "tidy"), 0.0)
+        self._due = dict.fromkeys(("reconcile", "watches", "metrics", "tidy"), 0.0)
 
     def keep_lease(self) -> None:
         """Take or renew the lease, and bury workers of this host whose process is gone."""
@@ -77,6 +78,8 @@ class Leader:
         self._dispatcher.turn(self._worker_id)
         if self._is_due("reconcile", RECONCILE_INTERVAL):
             self._reconcile()
+        if self._is_due("watches", WATCH_INTERVAL):
+            self._assign_watches()
         if self._is_due("metrics", METRICS_INTERVAL):
             self._metrics()
         if self._is_due("tidy", TIDY_INTERVAL):
@@ -91,11 +94,8 @@ class Leader:
     # --- lost work ---
 
     def _reconcile(self) -> None:
-        """Give attempts of dead workers their next run, and deliveries that want a look to a worker.
-
-        A lease that only lapsed counts once this worker has led for two leases without losing the database.
-        """
-        sure = _seconds_since_boot() - self._sure_since > 2 * self._lease
+        """Give attempts of dead workers their next run."""
+        sure = self._is_sure()
         with self._database.transaction() as connection:
             if sure:
                 for worker_id in workers.lapsed(connection):
@@ -115,7 +115,10 @@ class Leader:
                     return
                 again = reassign(connection, row.id, row.customer_id, holder, lease=self._lease, now=self._clock())
             log.warning("attempt_lost", attempt=str(row.id), goes_on=again)
-        self._assign_watches(sure)
+
+    def _is_sure(self) -> bool:
+        """A lease that only lapsed counts once this worker has led for two leases without losing the database."""
+        return _seconds_since_boot() - self._sure_since > 2 * self._lease
 
     def _any_worker(self, connection: Connection) -> UUID | None:
         """The least loaded living worker: lost work held a slot before, so it does not wait for a free one."""
@@ -129,9 +132,9 @@ class Leader:
         ).first()
         return None if row is None else row.id
 
-    def _assign_watches(self, sure: bool) -> None:
+    def _assign_watches(self) -> None:
         """Give deliveries that want a look to workers, no more at once than there are slots."""
-        with self._database.transaction() as connection:
+        with self._database.statement() as connection:
             due = connection.execute(
                 sql(
                     """SELECT a.id, a.customer_id FROM attempts a LEFT JOIN workers w ON w.id = a.worker_id
@@ -142,7 +145,7 @@ class Leader:
                            - (SELECT count(*) FROM attempts b JOIN workers v ON v.id = b.worker_id
                               WHERE b.monitoring = 'watching' AND b.lease_expires_at >= now() AND v.state = 'alive'))"""
                 ),
-                {"now": self._clock(), "sure": sure},
+                {"now": self._clock(), "sure": self._is_sure()},
             ).all()
         for row in due:
             with self._database.transaction() as connection:

@@ -63,7 +63,9 @@ class AttemptPhases:
         self._handle = handle
         self._ref = handle.ref
         self._lifecycle = tools.lifecycle
-        self._output = OutputLog(tools.lifecycle, handle.ref)
+        if handle.output is None:
+            handle.output = OutputLog(tools.lifecycle, handle.ref)
+        self._output = handle.output
 
     def step(self, phase: str) -> str:
         """Do one phase; the next one's name, or END. Whatever goes wrong ends the attempt with a reason.

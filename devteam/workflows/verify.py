@@ -28,6 +28,8 @@ sys.exit(0 if re.search(sys.argv[2], text, re.MULTILINE) else 100)
 """
 """Runs in a process of its own: some patterns search for ever, and nothing can stop a thread of ours that does."""
 _NOT_FOUND = 100
+_REMEMBERED = 64
+"""Runs of gates on bases kept in memory; a test report may hold ten thousand names."""
 
 Note = Callable[[str], None]
 
@@ -42,20 +44,28 @@ class Verifier:
         self._workspaces = workspaces
         self._measuring: WeakValueDictionary[tuple[UUID, str, str], threading.Lock] = WeakValueDictionary()
         self._locks = threading.Lock()
+        self._recent: dict[tuple[UUID, str, str], GateRun] = {}
 
     def on_base(self, job: Job, gate: Gate, commit: str, held: Held, write: Note, note: Note) -> GateRun:
         """What the gate shows on a commit of the base: as measured before, else measured now."""
         key = (job.project_id, commit, fingerprint(gate))
         with self._alone(key, held):
-            known = self._known(*key)
+            known = self._recent.get(key) or self._known(*key)
             if known is not None:
-                return known
+                return self._remember(key, known)
             note(f"Measuring gate {gate.name} on the base {commit[:12]}")
             with self._workspaces.checkout(job, commit) as folder:
                 run = self._runner.run(gate, gate.timeout_seconds, job, folder, held, write)
             held.checkpoint()
             self._keep(*key, run)
-            return run
+            return self._remember(key, run)
+
+    def _remember(self, key: tuple[UUID, str, str], run: GateRun) -> GateRun:
+        """What was measured once never changes, and the phases of an attempt ask for it several times."""
+        self._recent[key] = run
+        while len(self._recent) > _REMEMBERED:
+            self._recent.pop(next(iter(self._recent), key), None)
+        return run
 
     @contextmanager
     def _alone(self, key: tuple[UUID, str, str], held: Held) -> Iterator[None]:
@@ -128,7 +138,7 @@ class Verifier:
         return found == criterion.present, f"{criterion.path} {word} the pattern {criterion.pattern!r}."
 
     def _known(self, project_id: UUID, commit: str, gate_fingerprint: str) -> GateRun | None:
-        with self._database.transaction() as connection:
+        with self._database.statement() as connection:
             stored = connection.execute(
                 sql(
                     """SELECT result FROM gate_baselines
@@ -142,7 +152,7 @@ class Verifier:
         patiently(lambda: self._store(project_id, commit, gate_fingerprint, run))
 
     def _store(self, project_id: UUID, commit: str, gate_fingerprint: str, run: GateRun) -> None:
-        with self._database.transaction() as connection:
+        with self._database.statement() as connection:
             connection.execute(
                 sql(
                     """INSERT INTO gate_baselines (project_id, commit, fingerprint, result, measured_at)

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -81,6 +82,8 @@ class Worker:
         self._handles: dict[tuple[UUID, int], RunHandle] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
+        self._wake_leader = threading.Event()
+        self._starters = ThreadPoolExecutor(max(1, min(settings.slots, 8)), thread_name_prefix="start")
         self._stopping = threading.Event()
         self._durable = Durable(database.url, executor_id=str(self.worker_id), threads=THREADS)
         self._attempt_step = self._durable.step("attempt_phase", self._run_phase)
@@ -96,21 +99,36 @@ class Worker:
         threads = [
             threading.Thread(target=self._heartbeats, name="heartbeat", daemon=True),
             threading.Thread(target=self._listen, name="listen", daemon=True),
+            threading.Thread(target=self._lead, name="lead", daemon=True),
         ]
         for thread in threads:
             thread.start()
         log.info("worker_ready", worker=str(self.worker_id), slots=self._settings.slots)
-        while not self._stopping.is_set():
-            self._wake.wait(TICK)
-            self._wake.clear()
-            self._guarded(self._turn)
-            self._stopping.wait(_MIN_TURN)
+        self._take_turns(self._wake, self._turn)
         self._leave()
+
+    def _lead(self) -> None:
+        """Beside the turns: a leader that waits for the database to commit keeps no run from its orders."""
+        self._take_turns(self._wake_leader, self._lead_a_turn)
+
+    def _lead_a_turn(self) -> None:
+        self._leader.turn()  # looked up each time: a worker that was declared dead comes back with another leader
+
+    def _take_turns(self, wake: threading.Event, turn: Callable[[], None]) -> None:
+        while not self._stopping.is_set():
+            wake.wait(TICK)
+            wake.clear()
+            self._guarded(turn)
+            self._stopping.wait(_MIN_TURN)
+
+    def _wake_all(self) -> None:
+        self._wake.set()
+        self._wake_leader.set()
 
     def stop(self) -> None:
         """End `run` soon; running attempts are interrupted and go on at the next start."""
         self._stopping.set()
-        self._wake.set()
+        self._wake_all()
 
     def _join(self) -> None:
         with self._database.transaction() as connection:
@@ -131,6 +149,7 @@ class Worker:
         for handle in handles:
             handle.stop(None)
         deadline = time.monotonic() + 10
+        self._starters.shutdown()
         for handle in handles:
             handle.done.wait(max(0.0, deadline - time.monotonic()))
         self._guarded(self._say_goodbye)
@@ -179,10 +198,10 @@ class Worker:
             try:
                 with psycopg.connect(psycopg_conninfo(self._database.url), autocommit=True) as connection:
                     connection.execute(f"LISTEN {CHANNEL}")
-                    self._wake.set()
+                    self._wake_all()
                     while not self._stopping.is_set():
                         for _ in connection.notifies(timeout=TICK, stop_after=1):
-                            self._wake.set()
+                            self._wake_all()
             except psycopg.OperationalError:
                 self._stopping.wait(0.5)
 
@@ -192,7 +211,6 @@ class Worker:
         self._forget_ended(rows)
         for row in rows:
             self._guarded(partial(self._attend, row))
-        self._leader.turn()
 
     def _attend(self, row: Row[Any]) -> None:
         """Start what is new, restart what ended without an answer, command what runs."""
@@ -234,11 +252,15 @@ class Worker:
             self._handles[(ref.attempt_id, ref.run)] = handle
         workflow = self._watch_workflow if row.watching else self._attempt_workflow
         name = "watch" if row.watching else "attempt"
-        try:
-            self._durable.start(workflow, f"{name}:{ref.attempt_id}:{ref.run}", str(ref.attempt_id), ref.run)
-        except Exception:
-            handle.finished()  # whether it was recorded is unknown, so this id is used up: the next run goes on
-            raise
+
+        def begin() -> None:
+            try:
+                self._durable.start(workflow, f"{name}:{ref.attempt_id}:{ref.run}", str(ref.attempt_id), ref.run)
+            except Exception:
+                handle.finished()  # whether it was recorded is unknown, so this id is used up: the next run goes on
+                raise
+
+        self._starters.submit(self._guarded, begin)  # each waits for a commit, which they do together
 
     def _restart(self, handle: RunHandle) -> None:
         """The run's workflow is over but its attempt is not: a database outage ended its thread, say."""
