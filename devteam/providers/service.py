@@ -15,6 +15,7 @@ from devteam.kit.clock import Clock
 from devteam.kit.db import Connection, Database, sql
 from devteam.kit.errors import Conflict, NotFound
 from devteam.kit.ids import new_id
+from devteam.providers.model import secret_place
 from devteam.providers.schemas import PriceInput, PriceView, ProviderInput, ProviderPatch, ProviderView
 
 
@@ -141,11 +142,6 @@ class ProviderService:
         create_stream(connection, SYSTEM_STREAM)
         lock_stream(connection, SYSTEM_STREAM)
         append(connection, SYSTEM_STREAM, actor=actor.name, at=self._clock(), events=[event], changes=[])
-
-
-def secret_place(provider_id: UUID) -> str:
-    """What a provider's sealed key is bound to."""
-    return f"model_providers:{provider_id}:sealed_secret"
 
 
 def _price_view(row: Any) -> PriceView:

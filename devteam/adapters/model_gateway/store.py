@@ -11,7 +11,7 @@ from devteam.adapters.model_gateway.usage import Usage
 from devteam.kit.clock import Clock
 from devteam.kit.db import Database, sql
 from devteam.kit.ids import new_id
-from devteam.providers.service import secret_place
+from devteam.providers.model import secret_place
 
 
 class Opener(Protocol):
