@@ -1,7 +1,9 @@
 """The worker's side of a running command: start it, read its output, freeze it, end it."""
 
+import base64
 import codecs
 import contextlib
+import io
 import json
 import os
 import select
@@ -12,7 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self
 
@@ -41,6 +43,10 @@ class CommandSpec:
     `env` is the exact environment, to which only DEVTEAM_RUN=marker and a unique DEVTEAM_COMMAND are added, for the
     sweep. `time_limit` and `grace` are seconds; frozen time does not count. `isolation` "subreaper" forgoes the PID
     namespace even where the kernel permits one.
+
+    An `interactive` command has its standard input and output to itself, for a protocol; only its standard error is
+    output then. `cgroups` are folders of control groups to enter, `limits` are resource limits by the kernel's names
+    (FSIZE, AS, NPROC), `inputs` are what can be read from further descriptors, 64 to 127.
     """
 
     cwd: Path
@@ -51,6 +57,10 @@ class CommandSpec:
     script: str | None = None
     grace: float = 2.0
     isolation: Literal["auto", "subreaper"] = "auto"
+    interactive: bool = False
+    cgroups: tuple[Path, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+    inputs: Mapping[int, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.argv is None) == (self.script is None):
@@ -59,6 +69,8 @@ class CommandSpec:
             raise ValueError("the argument vector is empty")
         if not self.time_limit > 0 or not self.grace >= 0:
             raise ValueError("the time limit must be positive and the grace not negative")
+        if any(number not in range(64, 128) for number in self.inputs):
+            raise ValueError("inputs have descriptors from 64 to 127")
 
 
 @dataclass(frozen=True)
@@ -81,12 +93,22 @@ class CommandResult:
 
 
 class RunningCommand:
-    """One command under its runner. `pause`, `resume` and `terminate` may be called from any thread at any time."""
+    """One command under its runner. `pause`, `resume` and `terminate` may be called from any thread at any time.
+
+    An interactive command is spoken to by the unbuffered `stdin` and `stdout`, from any thread, also while another one
+    waits. When it ends, reading meets the end of the file and writing a broken pipe; whoever speaks closes them then.
+    """
 
     def __init__(
-        self, runner: subprocess.Popen[bytes], identity: str, output: int, reports: BinaryIO
+        self,
+        runner: subprocess.Popen[bytes],
+        identity: str,
+        output: int,
+        reports: BinaryIO,
+        streams: tuple[io.FileIO, io.FileIO] | None = None,
     ) -> None:
         self.pid: int | None = None
+        self._streams = streams
         self.isolation: Isolation = "subreaper"
         self._runner = runner
         self._identity = identity
@@ -108,39 +130,59 @@ class RunningCommand:
         """Start the command; a command that cannot start is told by the result of `wait`, not by an exception."""
         identity = uuid.uuid4().hex
         marks = {MARKER_VARIABLE: spec.marker, COMMAND_VARIABLE: identity}
-        output, their_output = os.pipe()
-        reports, their_reports = os.pipe()
-        try:
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            output, their_output = _pipe(ours, theirs)
+            reports, their_reports = _pipe(ours, theirs)
+            streams: list[int] = []
+            if spec.interactive:
+                stdout, their_stdout = _pipe(ours, theirs)
+                their_stdin, stdin = _pipe(theirs, ours)
+                streams = [their_stdin, their_stdout]
             runner = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-X", "utf8", str(RUNNER), str(their_reports)],
                 stdin=subprocess.PIPE,
                 stdout=their_output,
                 stderr=their_output,
-                pass_fds=(their_reports,),
+                pass_fds=(their_reports, *streams),
                 start_new_session=True,
                 cwd="/",
                 env=marks,
                 bufsize=0,
             )
-        except BaseException:
-            os.close(output)
-            os.close(reports)
-            raise
-        finally:
-            os.close(their_output)
-            os.close(their_reports)
-        running = cls(runner, identity, output, os.fdopen(reports, "rb"))
+            ours.pop_all()
+        pipes = (io.FileIO(stdin, "wb"), io.FileIO(stdout, "rb")) if spec.interactive else None
+        running = cls(runner, identity, output, os.fdopen(reports, "rb"), pipes)
         running._reader.start()
-        running._send(_wire_form(spec, marks))
+        running._send(_wire_form(spec, marks, streams))
         running._await_start()
         return running
+
+    @property
+    def stdin(self) -> io.FileIO:
+        """What an interactive command reads."""
+        return self._own_streams()[0]
+
+    @property
+    def stdout(self) -> io.FileIO:
+        """What an interactive command writes."""
+        return self._own_streams()[1]
+
+    def close_streams(self) -> None:
+        """Let go of the pipes to an interactive command; no thread may be using them."""
+        for stream in self._streams or ():
+            stream.close()
+
+    def _own_streams(self) -> tuple[io.FileIO, io.FileIO]:
+        if self._streams is None:
+            raise ValueError("only an interactive command has streams of its own")
+        return self._streams
 
     def wait(self, on_output: Callable[[str], None]) -> CommandResult:
         """Hand on the output until the command has ended and nothing of it is left.
 
-        Blocks the calling thread. Each call of `on_output` gets at most 64 KiB of UTF-8 without NUL, at most 0.2 s after
-        it was written. If `on_output` raises, the command is killed. Should its runner be lost (killed by somebody
-        else), the tree is swept from here; raises ProcessesSurvived if that cannot be proven to have worked.
+        Blocks the calling thread. Each call of `on_output` gets at most 64 KiB of UTF-8 without NUL, at most 0.2 s
+        after it was written. If `on_output` raises, the command is killed. Should its runner be lost (killed by
+        somebody else), the tree is swept from here; raises ProcessesSurvived if that cannot be proven to have worked.
         """
         with self._waiting:
             if self._output >= 0:
@@ -233,9 +275,7 @@ class RunningCommand:
         survivors = kill_marked(self._identity, variable=COMMAND_VARIABLE)
         if not self._known:
             return self._failure("the supervisor of the command ended before the command started")
-        return CommandResult(
-            None, signal.SIGKILL, False, True, survivors, self._awake.seconds, self.isolation
-        )
+        return CommandResult(None, signal.SIGKILL, False, True, survivors, self._awake.seconds, self.isolation)
 
     # --- output ---
 
@@ -349,7 +389,15 @@ def scrubbed_environment(*, home: Path, extra: Mapping[str, str]) -> dict[str, s
     }
 
 
-def _wire_form(spec: CommandSpec, marks: Mapping[str, str]) -> dict[str, Any]:
+def _pipe(reads: contextlib.ExitStack, writes: contextlib.ExitStack) -> tuple[int, int]:
+    """A pipe whose two ends are closed by different stacks."""
+    read, write = os.pipe()
+    reads.callback(os.close, read)
+    writes.callback(os.close, write)
+    return read, write
+
+
+def _wire_form(spec: CommandSpec, marks: Mapping[str, str], streams: list[int]) -> dict[str, Any]:
     return {
         "argv": spec.argv,
         "script": spec.script,
@@ -358,4 +406,8 @@ def _wire_form(spec: CommandSpec, marks: Mapping[str, str]) -> dict[str, Any]:
         "time_limit_seconds": spec.time_limit,
         "grace_seconds": spec.grace,
         "isolation": spec.isolation,
+        "streams": streams,
+        "cgroups": [str(folder) for folder in spec.cgroups],
+        "limits": dict(spec.limits),
+        "inputs": {str(number): base64.b64encode(content).decode() for number, content in spec.inputs.items()},
     }

@@ -9,10 +9,13 @@ namespace (its death kills all inside, by the kernel), or else a child subreaper
 that each kills the tree when the other dies.
 """
 
+import base64
 import ctypes
 import errno
+import fcntl
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -228,6 +231,9 @@ def become_command(spec: dict[str, Any], channel: socket.socket, errors: int) ->
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         _change_directory(spec["cwd"])
+        _join_groups(spec.get("cgroups", []))
+        _take_descriptors(spec)
+        _limit_resources(spec.get("limits", {}))
         channel.send(b'{"ready": true}')  # the kernel adds our process id as the runner's namespace knows it
         _execute(arguments_of(spec), spec["env"])
     except StartError as error:
@@ -251,6 +257,45 @@ def _change_directory(path: str) -> None:
         raise StartError(f"the working directory is not a directory: {path}") from None
     except PermissionError:
         raise StartError(f"no permission to enter the working directory: {path}") from None
+
+
+def _join_groups(folders: list[str]) -> None:
+    """Enter control groups, which are made; all that the command starts is born into them."""
+    for folder in folders:
+        try:
+            with open(os.path.join(folder, "cgroup.procs"), "w", encoding="ascii") as file:
+                file.write("0")  # the writer itself, whatever its number is in whichever namespace
+        except OSError as error:
+            raise StartError(f"cannot enter the control group {folder}: {error.strerror}") from None
+
+
+def _take_descriptors(spec: dict[str, Any]) -> None:
+    """The command's own standard streams, and files with given content that exist in memory only."""
+    for number, descriptor in enumerate(spec.get("streams") or []):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    inputs = {int(number): base64.b64decode(content) for number, content in spec.get("inputs", {}).items()}
+    for number, content in inputs.items():
+        descriptor = fcntl.fcntl(os.memfd_create("input"), fcntl.F_DUPFD_CLOEXEC, 128)  # clear of the wanted ones
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(content)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.dup2(descriptor, number)
+
+
+def _limit_resources(limits: dict[str, int]) -> None:
+    """Per process limits by the kernel's names, FSIZE say; what the command starts inherits them."""
+    for name, value in limits.items():
+        number = getattr(resource, f"RLIMIT_{name}")
+        hard = resource.getrlimit(number)[1]
+        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(number, (allowed, allowed))
+
+
+def release_streams(spec: dict[str, Any]) -> None:
+    """Let go of the command's own pipes, so that they end with it."""
+    for descriptor in spec.get("streams") or []:
+        os.close(descriptor)
 
 
 def _execute(argv: list[str], env: dict[str, str]) -> NoReturn:
@@ -305,6 +350,7 @@ def _fork_command(spec: dict[str, Any], channel: socket.socket) -> int | None:
         signal.set_wakeup_fd(-1)
         become_command(spec, channel, write_errors)
     os.close(write_errors)
+    release_streams(spec)
     replace_standard_streams(1, 2)
     with open(read_errors, "rb") as errors:
         message = errors.read().decode("utf-8", "replace")  # ends empty when the command replaced our code
@@ -410,6 +456,7 @@ class Runner:
             replace_standard_streams(0)  # the orders are not the command's to read
             run_keeper(self._spec, theirs, self._isolated)
         theirs.close()
+        release_streams(self._spec)
         self._orders.descriptor = os.dup(self._orders.descriptor)
         replace_standard_streams(0, 1, 2)
         return ours

@@ -56,10 +56,11 @@ def owner_identity() -> str:
 
 def kill_orphans(*, timeout: float = 10.0) -> int:
     """Kill the helpers whose owner is gone, a half-done push of a killed worker say; how many there were."""
-    return kill_marked(_is_orphaned, variable=OWNER_VARIABLE, timeout=timeout)
+    return kill_marked(is_orphaned, variable=OWNER_VARIABLE, timeout=timeout)
 
 
-def _is_orphaned(owner: str) -> bool:
+def is_orphaned(owner: str) -> bool:
+    """Whether an `owner_identity` of this process namespace is that of a process which is gone."""
     pid, started, namespace = (*owner.split(":", 2), "", "")[:3]
     return pid.isdigit() and namespace == _namespace() and _started(int(pid)) != started
 

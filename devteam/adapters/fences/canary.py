@@ -1,0 +1,120 @@
+"""Tries from inside a fence what must not work there, and tells what did.
+
+Run by file path as `python -I -S canary.py JSON`, standard library only; the answer is one JSON object on standard
+output. Every attempt is harmless where it succeeds.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+CLONE_NEWUSER = 0x10000000
+MEGABYTE = 2**20
+
+
+def reads(path: str) -> bool:
+    """Whether the file's content can be had."""
+    try:
+        with open(path, "rb") as file:
+            return bool(file.read(1))
+    except OSError:
+        return False
+
+
+def writes(path: str) -> bool:
+    """Whether a file can be written there."""
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write("written")
+    except OSError:
+        return False
+    return True
+
+
+def connects(address: tuple[str, int]) -> bool:
+    """Whether somebody answers."""
+    try:
+        socket.create_connection(address, timeout=0.3).close()
+    except OSError:
+        return False
+    return True
+
+
+def in_child(action: Any) -> int:
+    """How a child that does this ends: its exit code, or minus a signal."""
+    child = os.fork()
+    if child == 0:
+        try:
+            action()
+        except MemoryError:
+            os._exit(3)
+        except OSError:
+            os._exit(2)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def make_user_namespace() -> None:
+    """Raises OSError where the kernel refuses."""
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWUSER) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+
+
+def most_processes(limit: int) -> int:
+    """How many children can be had at once, `limit` at most."""
+    children: list[int] = []
+    try:
+        while len(children) < limit:
+            child = os.fork()
+            if child == 0:
+                signal.pause()
+            children.append(child)
+    except OSError:
+        pass  # this is the answer
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    return len(children)
+
+
+def use_processor(seconds: float) -> None:
+    """Until this much time of a core is used up, or ten times as long has passed."""
+    until, deadline = time.process_time() + seconds, time.monotonic() + 10 * seconds
+    while time.process_time() < until and time.monotonic() < deadline:
+        pass
+
+
+def status_fields() -> dict[str, str]:
+    """What the kernel says about this process."""
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
+        return {name: value.strip() for name, _, value in (line.partition(":") for line in file)}
+
+
+def look(wanted: dict[str, Any]) -> dict[str, Any]:
+    """All attempts, one after the other."""
+    status = status_fields()
+    capabilities = [int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")]
+    use_processor(wanted["processorSeconds"])
+    return {
+        "readsOutside": [path for path in wanted["secrets"] if reads(path)],
+        "writesOutside": [path for path in wanted["readOnly"] if writes(path)],
+        "wroteBeside": writes(wanted["outside"]),  # may be a folder of the fence's own: whoever sent us looks outside
+        "writesInside": writes(wanted["inside"]),
+        "connects": [address for address in wanted["addresses"] if connects((address[0], address[1]))],
+        "processes": sum(name.isdigit() for name in os.listdir("/proc")),
+        "capabilities": any(capabilities),
+        "newPrivileges": status.get("NoNewPrivs") != "1",
+        "userNamespace": in_child(make_user_namespace) == 0,
+        "environment": sorted(os.environ),
+        "memoryEnd": in_child(lambda: bytearray(wanted["memoryMegabytes"] * MEGABYTE)),
+        "mostProcesses": most_processes(wanted["processes"]),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(look(json.loads(sys.argv[1]))))
