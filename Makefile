@@ -146,6 +146,7 @@ $(WEB_APP): $(WEB_SOURCES) $(NODE_MODULES)
 system-packages:
 	@missing=; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	command -v bwrap >/dev/null || missing="$$missing bubblewrap"; \
 	[ -z "$$missing" ] || { \
 		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 			echo "The tests need$$missing. As root: apt-get update && apt-get install --yes$$missing" >&2; exit 1; \
