@@ -325,7 +325,8 @@ def test_death_of_the_worker_kills_the_tree(commands: Commands) -> None:
     from pathlib import Path
     from devteam.adapters.processes import CommandSpec, RunningCommand
     spec = CommandSpec(script="setsid sleep 600 & echo ready; sleep 600", cwd=Path("/"),
-                       env={{"PATH": "/usr/bin:/bin"}}, time_limit=600, marker={commands.marker!r}, isolation={commands.isolation!r})
+                       env={{"PATH": "/usr/bin:/bin"}}, time_limit=600, marker={commands.marker!r},
+                       isolation={commands.isolation!r})
     RunningCommand.start(spec).wait(lambda text: print(text, flush=True))
     """
     root = Path(__file__).parents[2]
