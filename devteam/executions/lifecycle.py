@@ -321,16 +321,15 @@ def finish_attempt(change: CustomerChange, row: Row[Any], ending: Ending) -> Non
     settle(change)
 
 
-def assign(
-    connection: Connection, customer_id: UUID, task_id: UUID, worker_id: UUID, *, lease: float, now: datetime
-) -> RunRef | None:
-    """Begin an attempt at a task on a worker; None when the queue changed since the choice was made.
+def assign(connection: Connection, customer_id: UUID, worker_id: UUID, *, lease: float, now: datetime) -> RunRef | None:
+    """Begin an attempt at the customer's next task on a worker; None when the queue changed since the choice was made.
 
     Runs in the dispatcher's transaction, which commits it together with the customer's new weight.
     """
     with joined_change(connection, customer_id, ENGINE, now) as change:
-        facts = _startable(connection, customer_id, task_id)
-        if facts is None or next_task(connection, customer_id) != task_id:
+        task_id = next_task(connection, customer_id)
+        facts = None if task_id is None else _startable(connection, customer_id, task_id)
+        if facts is None:
             return None
         attempt_id = new_id()
         _insert_attempt(change, attempt_id, facts, worker_id, lease)

@@ -1,26 +1,34 @@
 """The dispatcher's turn: which customer gets the next free slot, by smooth weighted round robin."""
 
-import json
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
-from devteam.customers.model import WEIGHTS, PriorityClass
+from devteam.customers.model import WEIGHTS
 from devteam.executions.lifecycle import RunRef, assign
 from devteam.kit.clock import Clock
 from devteam.kit.db import Connection, Database, sql
+from devteam.kit.ids import new_id
 from devteam.kit.log import get_logger
 
 log = get_logger(__name__)
 
+_WEIGHTS = {each.value: weight for each, weight in WEIGHTS.items()}
+_STAMP_WIDTH = 32
+_KEY_WIDTH = 12
+_SMALLEST = 0.005
 
-@dataclass(frozen=True)
-class Candidate:
-    """A customer that could run now, with the task that would be next."""
 
-    customer_id: UUID
+class Candidate(NamedTuple):
+    """A customer that could run now."""
+
+    customer: str
     weight: float
-    task_id: UUID
+
+    @property
+    def key(self) -> str:
+        """Under which its current weight is kept: the random end of the id, so that a thousand are a short text."""
+        return self.customer[-_KEY_WIDTH:]
 
 
 def choose(candidates: Sequence[Candidate], current: MutableMapping[str, float]) -> Candidate | None:
@@ -33,14 +41,65 @@ def choose(candidates: Sequence[Candidate], current: MutableMapping[str, float])
         return None
     best, best_weight, total = candidates[0], float("-inf"), 0.0
     for candidate in candidates:
-        key = str(candidate.customer_id)
-        grown = current.get(key, 0.0) + candidate.weight
+        key, weight = candidate.key, candidate.weight
+        grown = current.get(key, 0.0) + weight
         current[key] = grown
-        total += candidate.weight
-        if grown > best_weight or (grown == best_weight and candidate.customer_id < best.customer_id):
+        total += weight
+        if grown > best_weight or (grown == best_weight and candidate.customer < best.customer):
             best, best_weight = candidate, grown
-    current[str(best.customer_id)] = best_weight - total
+    current[best.key] = best_weight - total
     return best
+
+
+class Weights:
+    """The customers' current weights, which survive in the row of the leader's lease.
+
+    They are kept in memory as well: of what is stored only the stamp is read, unless somebody else has written.
+    """
+
+    def __init__(self) -> None:
+        self._stamp = ""
+        self._known: dict[str, float] = {}
+
+    def read(self, connection: Connection, leader: UUID) -> dict[str, float] | None:
+        """A copy, with the lease row locked; None when somebody else leads."""
+        row = connection.execute(
+            sql(
+                """SELECT left(stored, :width) AS stamp, CASE WHEN left(stored, :width) <> :stamp
+                              THEN substr(stored, :width + 1) END AS fresh
+                   FROM (SELECT coalesce(state ->> 'weights', '') AS stored FROM leader
+                         WHERE role = 'dispatcher' AND worker_id = :worker_id AND expires_at > now() FOR UPDATE) l"""
+            ),
+            {"worker_id": leader, "stamp": self._stamp, "width": _STAMP_WIDTH},
+        ).first()
+        if row is None:
+            return None
+        if row.fresh is not None:
+            self._stamp, self._known = row.stamp, _unpacked(row.fresh)
+        return dict(self._known)
+
+    def store(self, connection: Connection, leader: UUID, weights: Mapping[str, float]) -> None:
+        """Keep whoever owes or is owed something."""
+        kept = {key: value for key, value in weights.items() if abs(value) > _SMALLEST}
+        stamp = new_id().hex
+        connection.execute(
+            sql(
+                """UPDATE leader SET state = jsonb_build_object('weights', CAST(:stored AS text))
+                   WHERE role = 'dispatcher' AND worker_id = :worker_id"""
+            ),
+            {"stored": stamp + _packed(kept), "worker_id": leader},
+        )
+        # Should the transaction fail, the stamp in the row is another one and everything is read again.
+        self._stamp, self._known = stamp, kept
+
+
+def _packed(weights: Mapping[str, float]) -> str:
+    """One line per customer, in hundredths: the database compresses and writes it at every decision."""
+    return "\n".join([f"{key}{round(100 * value)}" for key, value in weights.items()])
+
+
+def _unpacked(text: str) -> dict[str, float]:
+    return {line[:_KEY_WIDTH]: int(line[_KEY_WIDTH:]) / 100 for line in text.split("\n") if line}
 
 
 class Dispatcher:
@@ -50,49 +109,48 @@ class Dispatcher:
         self._database = database
         self._clock = clock
         self._lease = lease
+        self._weights = Weights()
 
     def turn(self, leader: UUID) -> list[RunRef]:
         """Fill the free slots; one transaction per attempt, which holds the customer's new weight too."""
         started: list[RunRef] = []
-        refused: set[UUID] = set()
+        refused: set[str] = set()
         while True:
             with self._database.transaction() as connection:
                 worker = _freest_worker(connection)
                 if worker is None:
                     return started
-                candidates = [c for c in read_candidates(connection) if c.customer_id not in refused]
+                candidates = [c for c in read_candidates(connection) if c.customer not in refused]
                 if not candidates:
                     return started
-                weights = _read_weights(connection, leader)
+                weights = self._weights.read(connection, leader)
                 if weights is None:
                     return started
                 chosen = choose(candidates, weights)
                 assert chosen is not None
-                ref = assign(
-                    connection, chosen.customer_id, chosen.task_id, worker, lease=self._lease, now=self._clock()
-                )
+                ref = assign(connection, UUID(chosen.customer), worker, lease=self._lease, now=self._clock())
                 if ref is None:
-                    refused.add(chosen.customer_id)
+                    refused.add(chosen.customer)
                     continue
-                _store_weights(connection, leader, weights, candidates)
+                self._weights.store(connection, leader, weights)
             started.append(ref)
             log.info("attempt_assigned", attempt=str(ref.attempt_id), customer=str(ref.customer_id))
 
 
 def read_candidates(connection: Connection) -> list[Candidate]:
-    """Every customer that could run now."""
-    rows = connection.execute(
+    """Every customer that could run now. One row of arrays: a thousand rows would cost more than the choice."""
+    row = connection.execute(
         sql(
-            """SELECT k.customer_id, c.priority_class, k.next_task_id
+            """SELECT array_agg(k.customer_id::text) AS customers, array_agg(c.priority_class) AS classes
                FROM executions e
                JOIN customer_cards k ON k.customer_id = e.customer_id AND k.next_task_id IS NOT NULL
                JOIN customers c ON c.id = e.customer_id AND c.archived_at IS NULL
                WHERE e.status IN ('queued', 'active') AND e.pause_requested IS NULL
-                 AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.customer_id = e.customer_id AND a.outcome IS NULL)
-               ORDER BY k.customer_id"""
+                 AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.customer_id = e.customer_id AND a.outcome IS NULL)"""
         )
-    )
-    return [Candidate(row.customer_id, WEIGHTS[PriorityClass(row.priority_class)], row.next_task_id) for row in rows]
+    ).one()
+    classes = [_WEIGHTS[each] for each in row.classes or ()]
+    return list(map(Candidate, row.customers or (), classes))
 
 
 def _freest_worker(connection: Connection) -> UUID | None:
@@ -107,27 +165,3 @@ def _freest_worker(connection: Connection) -> UUID | None:
         )
     ).first()
     return None if row is None else row.id
-
-
-def _read_weights(connection: Connection, leader: UUID) -> dict[str, float] | None:
-    """The current weights, with the lease row locked; None when somebody else leads."""
-    row = connection.execute(
-        sql(
-            """SELECT state FROM leader WHERE role = 'dispatcher' AND worker_id = :worker_id AND expires_at > now()
-               FOR UPDATE"""
-        ),
-        {"worker_id": leader},
-    ).first()
-    return None if row is None else dict(row.state.get("weights", {}))
-
-
-def _store_weights(
-    connection: Connection, leader: UUID, weights: Mapping[str, float], candidates: Sequence[Candidate]
-) -> None:
-    """Keep what still matters: customers that could run, and whoever owes or is owed more than a rounding error."""
-    living = {str(candidate.customer_id) for candidate in candidates}
-    kept = {key: round(value, 6) for key, value in weights.items() if key in living or abs(value) > 0.01}
-    connection.execute(
-        sql("UPDATE leader SET state = CAST(:state AS jsonb) WHERE role = 'dispatcher' AND worker_id = :worker_id"),
-        {"state": json.dumps({"weights": kept}), "worker_id": leader},
-    )

@@ -105,7 +105,7 @@ class LiveWorld:
 
     def assigned(self, customer_id: UUID, task_id: UUID, worker_id: UUID) -> RunRef:
         with self.database.transaction() as connection:
-            ref = assign(connection, customer_id, task_id, worker_id, lease=60.0, now=utc_now())
+            ref = assign(connection, customer_id, worker_id, lease=60.0, now=utc_now())
         assert ref is not None
         return ref
 
