@@ -61,7 +61,5 @@ export function StaleBar() {
   if (!engineConnected)
     return <Bar>The engine cannot reach its database at the moment: what is shown may be old.</Bar>
   if (!asOf) return null
-  return (
-    <Bar>Data as of {asOf}. Controls still work; what they change shows when the connection is back.</Bar>
-  )
+  return <Bar>Data as of {asOf}. The live connection is away and is being taken up again.</Bar>
 }

@@ -4,7 +4,7 @@ import { ArrowDownToLine, ChevronDown, ChevronUp, Download, Pause, Play, Search 
 import { useEffect, useMemo, useRef, useState } from 'react'
 import styled from 'styled-components'
 import { plural } from '@/shared/lib/format'
-import { Button, Empty, Muted, t, VisuallyHidden } from '@/shared/ui'
+import { Button, Empty, Muted, t } from '@/shared/ui'
 import { AnsiLine } from './AnsiLine'
 import { ansiColors } from './ansiColors'
 import { findLines, linesOfHash, plainText } from './logBuffer'
@@ -112,9 +112,9 @@ export function LogView({ attemptId, hash = '', height, fileName }: Props) {
       <Bar>
         <label>
           <Search aria-hidden />
-          <VisuallyHidden>Search the output</VisuallyHidden>
           <input
             type="search"
+            aria-label="Search the output"
             placeholder="Search"
             value={text}
             onChange={(event) => {

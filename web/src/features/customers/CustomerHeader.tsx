@@ -17,7 +17,7 @@ import { runCommand } from '@/shared/lib/runCommand'
 import { ACTIVITY_NAME, shownStatus } from '@/shared/lib/words'
 import { useAsOf } from '@/shared/live/useAsOf'
 import type { LiveRoot } from '@/shared/state/selectors'
-import { Button, Menu, MenuItem, Muted, Tip, t, VisuallyHidden } from '@/shared/ui'
+import { Button, Menu, MenuItem, Muted, Tip, t } from '@/shared/ui'
 import { PriorityOptions } from './AddCustomer'
 
 const Crumbs = styled.nav`
@@ -116,9 +116,9 @@ function PrioritySelect({ card }: { card: CustomerCard }) {
   const [change, { isLoading }] = useEditCustomerMutation()
   const notPermitted = useWhyNot('command')
   const select = (
-    <label>
-      <VisuallyHidden>Priority class</VisuallyHidden>
+    <span>
       <select
+        aria-label="Priority class"
         value={card.priorityClass}
         disabled={notPermitted !== null || isLoading}
         onChange={(event) =>
@@ -135,7 +135,7 @@ function PrioritySelect({ card }: { card: CustomerCard }) {
       >
         <PriorityOptions />
       </select>
-    </label>
+    </span>
   )
   return notPermitted ? <Tip text={notPermitted}>{select}</Tip> : select
 }

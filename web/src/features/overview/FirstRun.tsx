@@ -42,13 +42,13 @@ export function FirstRun({ action }: { action?: ReactNode }) {
         </li>
         <li>
           <strong>Connect a git repository as a project</strong>
-          <pre>devteam project add --customer "Acme" --repository /path/to/repository</pre>
+          <pre>devteam project add "Acme" --repository /path/to/repository</pre>
         </li>
         <li>
           <strong>Queue a task and start</strong>
           <pre>
             {
-              'devteam task add --customer "Acme" --title "Sort the imports" -- ruff check --select I --fix .\ndevteam start "Acme"'
+              'devteam task add "Acme" "Sort the imports" --run "ruff check --select I --fix ."\ndevteam start "Acme"'
             }
           </pre>
         </li>

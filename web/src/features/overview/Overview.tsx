@@ -5,7 +5,7 @@ import styled from 'styled-components'
 import type { CustomerCard as Card } from '@/shared/api'
 import { plural } from '@/shared/lib/format'
 import { type LiveRoot, selectOverviewReady } from '@/shared/state/selectors'
-import { Button, Empty, Kbd, Skeleton, t, VisuallyHidden } from '@/shared/ui'
+import { Button, Empty, Kbd, Skeleton, t } from '@/shared/ui'
 import { AttentionStrip } from './AttentionStrip'
 import { CustomerCard } from './CustomerCard'
 import { FirstRun } from './FirstRun'
@@ -41,7 +41,7 @@ const Tools = styled.div`
   margin-left: auto;
   ${t.narrow} { margin-left: 0; width: 100%; }
 `
-const Box = styled.label`
+const Box = styled.div`
   display: inline-flex;
   align-items: center;
   gap: 6px;
@@ -98,9 +98,9 @@ export function Overview({ search, onSearch, renderControls, actions }: Props) {
         <Tools>
           <Box>
             <Search aria-hidden />
-            <VisuallyHidden>Search customers</VisuallyHidden>
             <input
               type="search"
+              aria-label="Search customers"
               placeholder="Search"
               data-search
               value={q}
@@ -109,8 +109,11 @@ export function Overview({ search, onSearch, renderControls, actions }: Props) {
             <Kbd aria-hidden>/</Kbd>
           </Box>
           <Box>
-            <VisuallyHidden>Order</VisuallyHidden>
-            <select value={sort} onChange={(event) => onSearch({ sort: event.target.value as OverviewSort })}>
+            <select
+              aria-label="Order"
+              value={sort}
+              onChange={(event) => onSearch({ sort: event.target.value as OverviewSort })}
+            >
               {SORTS.map((each) => (
                 <option key={each} value={each}>
                   {SORT_NAME[each]}

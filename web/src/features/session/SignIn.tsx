@@ -92,9 +92,7 @@ export function SignIn({ token, onSignedIn }: SignInProps) {
   return (
     <NotSignedIn
       reason={
-        unusable
-          ? 'This link has expired or was used already. Ask for a new one.'
-          : `${problem.title}. ${problemText(problem)}`
+        unusable ? 'This link has expired or was used already. Ask for a new one.' : problemText(problem)
       }
     />
   )

@@ -20,12 +20,7 @@ export async function runCommand(
     return null
   } catch (error) {
     const problem = toProblem(error)
-    const text = problemText(problem)
-    if (!quiet) {
-      void say((toast) =>
-        toast.error(problem.title, text === problem.title ? undefined : { description: text }),
-      )
-    }
+    if (!quiet) void say((toast) => toast.error(problemText(problem)))
     return problem
   }
 }

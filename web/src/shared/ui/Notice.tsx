@@ -47,10 +47,9 @@ export function Notice({ tone, title, children, action }: NoticeProps) {
 export function ProblemNotice({ problem, action }: { problem: Problem | null; action?: ReactNode }) {
   if (!problem) return null
   const denied = problem.status === 403
-  const text = problemText(problem)
   return (
-    <Notice tone={denied ? 'denied' : 'error'} title={problem.title} action={action}>
-      {text !== problem.title && text}
+    <Notice tone={denied ? 'denied' : 'error'} title={problemText(problem)} action={action}>
+      {problem.correlationId && <small>Reference {problem.correlationId}</small>}
     </Notice>
   )
 }
