@@ -1,6 +1,5 @@
 """Attempts through all phases: a real worker process, real commands, real git."""
 
-import json
 import os
 import subprocess
 from pathlib import Path
@@ -146,37 +145,40 @@ def test_a_pre_execution_gate_that_does_not_hold_blocks_the_task_before_any_work
     assert "exit code 7" in view.status_reason.text
 
 
-@pytest.mark.parametrize(
-    ("criterion", "holds"),
-    [
-        ({"type": "command", "script": "test -e new"}, True),
-        ({"type": "command", "argv": ["test", "-e", "missing"]}, False),
-        ({"type": "file", "path": "new"}, True),
-        ({"type": "file", "path": "missing"}, False),
-        ({"type": "file", "path": "a.txt", "exists": False}, False),
-        ({"type": "regex", "path": "new", "pattern": "^x+$"}, True),
-        ({"type": "regex", "path": "new", "pattern": "y"}, False),
-        ({"type": "regex", "path": "new", "pattern": "y", "present": False}, True),
-        ({"type": "regex", "path": "missing", "pattern": "y", "present": False}, False),
-        ({"type": "file", "path": "out"}, False),
-        ({"type": "regex", "path": "out", "pattern": "root"}, False),
-        ({"type": "file", "path": "n" * 300}, False),
-        ({"type": "file", "path": "loop/x", "exists": False}, True),
-    ],
-    ids=lambda value: json.dumps(value)[:40],
-)
-def test_an_acceptance_criterion_decides(working: Engine, criterion: dict[str, object], holds: bool) -> None:
+CRITERIA: list[tuple[dict[str, object], bool]] = [
+    ({"type": "command", "script": "test -e new"}, True),
+    ({"type": "command", "argv": ["test", "-e", "missing"]}, False),
+    ({"type": "file", "path": "new"}, True),
+    ({"type": "file", "path": "missing"}, False),
+    ({"type": "file", "path": "a.txt", "exists": False}, False),
+    ({"type": "regex", "path": "new", "pattern": "^x+$"}, True),
+    ({"type": "regex", "path": "new", "pattern": "y"}, False),
+    ({"type": "regex", "path": "new", "pattern": "y", "present": False}, True),
+    ({"type": "regex", "path": "missing", "pattern": "y", "present": False}, False),
+    ({"type": "regex", "path": "folder", "pattern": "y", "present": False}, False),
+    ({"type": "file", "path": "out"}, False),
+    ({"type": "regex", "path": "out", "pattern": "root"}, False),
+    ({"type": "file", "path": "n" * 300}, False),
+    ({"type": "file", "path": "loop/x", "exists": False}, True),
+]
+
+
+def test_each_acceptance_criterion_is_judged_and_all_must_hold(working: Engine) -> None:
     case = working.customer()
-    task = case.task("echo xxx > new; ln -s /etc/passwd out; ln -s loop loop", acceptance_criteria=[criterion])
+    script = "echo xxx > new; ln -s /etc/passwd out; ln -s loop loop; mkdir folder; touch folder/f"
+    every = case.task(script, acceptance_criteria=[criterion for criterion, _ in CRITERIA])
+    holding = case.task(f"rm -rf *; {script}", acceptance_criteria=[c for c, holds in CRITERIA if holds])
     case.run()
-    result = case.attempt(task).gates[0]
-    assert (result.stage, result.passed) == ("acceptance", holds), result.text
-    assert case.view(task).status == ("completed" if holds else "failed")
+    results = case.attempt(every).gates
+    assert [(r.name, r.passed) for r in results] == [
+        (f"criterion {number}", holds) for number, (_, holds) in enumerate(CRITERIA, start=1)
+    ], [result.text for result in results]
+    assert (case.view(every).status, case.view(holding).status) == ("failed", "completed")
+    reason = case.attempt(every).reason
+    assert reason is not None and reason.text == "Acceptance criterion 2 failed: It ended with exit code 1."
 
 
-def test_a_pattern_that_searches_for_ever_is_ended(
-    working: Engine,
-) -> None:
+def test_a_pattern_that_searches_for_ever_is_ended(working: Engine) -> None:
     case = working.customer()
     other = working.customer()
     slow = case.task(

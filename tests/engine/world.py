@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,8 +25,8 @@ from devteam.executions.queries import attempts_of, customer_snapshot, output_pa
 from devteam.executions.schemas import AttemptView, CustomerSnapshot
 from devteam.executions.service import ExecutionService
 from devteam.kit.clock import utc_now
-from devteam.kit.db import Database, sql
-from devteam.projects.schemas import ProjectInput
+from devteam.kit.db import UNAVAILABLE, Database, sql
+from devteam.projects.schemas import ProjectInput, ProjectPatch
 from devteam.projects.service import ProjectService
 from devteam.tasks.schemas import TaskInput, TaskView
 from devteam.tasks.service import TaskService
@@ -40,12 +40,13 @@ PATIENCE = 60.0
 
 
 def eventually(look: Callable[[], T], *, timeout: float = PATIENCE, what: str = "") -> T:
-    """The first true answer."""
+    """The first true answer; none is given while the database is away."""
     deadline = time.monotonic() + timeout
     while True:
-        found = look()
-        if found:
-            return found
+        with suppress(*UNAVAILABLE):
+            found = look()
+            if found:
+                return found
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout:.0f} s: {what or look}")
         time.sleep(0.05)
@@ -214,6 +215,10 @@ class Case:
             return next((a for a in self.attempts() if a.phase == phase and a.outcome is None), None)
 
         return eventually(look, what=f"phase {phase}")
+
+    def gates(self, gates: Sequence[dict[str, Any]]) -> None:
+        """Give the project these gates."""
+        self.engine.projects.edit(ENGINE, self.project_id, ProjectPatch.model_validate({"gates": list(gates)}))
 
     def hold(self, name: str = "hold") -> "Hold":
         return Hold(self.folder / f"{name}-reached", self.folder / f"{name}-go")
