@@ -86,7 +86,7 @@ class ProviderService:
                     f"{key} = CAST(:{key} AS jsonb)" if key == "models" else f"{key} = :{key}" for key in values
                 )
                 connection.execute(
-                    sql(f"UPDATE model_providers SET {assignments}, version = version + 1 WHERE id = :id"),  # noqa: S608
+                    sql(f"UPDATE model_providers SET {assignments}, version = version + 1 WHERE id = :id"),
                     {**values, "id": provider_id},
                 )
                 fields = sorted(patch.model_fields_set)

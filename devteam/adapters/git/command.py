@@ -84,6 +84,7 @@ class GitResult:
 
     @property
     def text(self) -> str:
+        """The output as text, without the blanks around it."""
         return self.stdout.decode("utf-8", errors="replace").strip()
 
     @property
