@@ -33,7 +33,11 @@ def tokens(messages: Sequence[Message]) -> int:
 
 @dataclass
 class Meter:
-    """The window in tokens. What the model reported for a conversation is believed, only what came after is guessed."""
+    """The window in tokens.
+
+    What the model counted is taken with a guess of what came after it, but never less than a guess of the whole: some
+    servers count only what they had not in their cache.
+    """
 
     window: int
     fixed: int = 0  # tokens of the system prompt and the tools
@@ -50,9 +54,10 @@ class Meter:
 
     def used(self, messages: Sequence[Message]) -> int:
         """Tokens of the next call, without its answer."""
-        if self._reported_messages:
-            return self._reported + tokens(messages[self._reported_messages :])
-        return self.fixed + tokens(messages)
+        guessed = self.fixed + tokens(messages)
+        if not self._reported_messages:
+            return guessed
+        return max(guessed, self._reported + tokens(messages[self._reported_messages :]))
 
     def is_full(self, messages: Sequence[Message]) -> bool:
         """Whether the conversation should be cut before the next call."""

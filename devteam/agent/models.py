@@ -2,13 +2,11 @@
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import httpx
-
-from devteam.agent.failures import ModelError, Reason, TransientError, failure_of
+from devteam.agent.failures import ModelError, Reason, TransientError
 from devteam.agent.messages import (
     MALFORMED_EXCERPT,
     AssistantMessage,
@@ -19,6 +17,9 @@ from devteam.agent.messages import (
     UserMessage,
 )
 
+if TYPE_CHECKING:
+    from devteam.agent.http import EventSource
+
 Json = dict[str, Any]
 Listener = Callable[[str, str], Coroutine[Any, Any, None]]
 """Is told each piece of a streamed answer: its kind, "text" or "thought", and the words."""
@@ -27,10 +28,6 @@ OPENAI_URL = "https://api.openai.com/v1"
 ANTHROPIC_URL = "https://api.anthropic.com"
 ANTHROPIC_VERSION = "2023-06-01"
 ANTHROPIC_MAX_OUTPUT = 16_000
-CONNECT_SECONDS = 10.0
-SILENCE_SECONDS = 300.0  # a model may think this long before its first word
-_EVENT_LIMIT_BYTES = 16 * 1024 * 1024
-_ERROR_BODY_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -89,72 +86,6 @@ def model_from_environment(environment: Mapping[str, str]) -> Model:
     )
 
 
-class _Http:
-    """Streams server-sent events and turns what goes wrong into our errors."""
-
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        timeout = httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
-        try:
-            self._url = httpx.URL(url)
-            self._client = httpx.AsyncClient(timeout=timeout, headers=dict(headers))
-        except (httpx.InvalidURL, ValueError, ImportError) as error:
-            raise ModelError(Reason.NOT_CONFIGURED, f"the model's address or key cannot be used: {error}") from error
-
-    async def close(self) -> None:
-        await self._client.aclose()
-
-    async def events(self, body: Json) -> AsyncIterator[Json]:
-        """The objects of the stream, or the one object of an answer that is none."""
-        try:
-            async with self._client.stream("POST", self._url, json=body) as response:
-                if response.status_code != httpx.codes.OK:
-                    said = await _read_some(response)
-                    raise failure_of(response.status_code, response.headers, said)
-                if "json" in response.headers.get("content-type", ""):
-                    yield _object(await response.aread())
-                    return
-                async for data in _event_data(response):
-                    yield _object(data)
-        except httpx.UnsupportedProtocol as error:
-            raise ModelError(Reason.NOT_CONFIGURED, f"the model's address cannot be used: {error}") from error
-        except httpx.TransportError as error:
-            what = str(error) or type(error).__name__
-            raise TransientError(Reason.UNAVAILABLE, f"the connection to the model failed: {what}") from error
-
-
-async def _read_some(response: httpx.Response) -> str:
-    found = b""
-    async for chunk in response.aiter_bytes():
-        found += chunk
-        if len(found) > _ERROR_BODY_BYTES:
-            break
-    return found[:_ERROR_BODY_BYTES].decode(errors="replace")
-
-
-async def _event_data(response: httpx.Response) -> AsyncIterator[bytes]:
-    """The data lines, split at newlines only: text inside JSON may hold other characters that count as line ends."""
-    rest = b""
-    async for chunk in response.aiter_bytes():
-        *lines, rest = (rest + chunk).split(b"\n")
-        if len(rest) > _EVENT_LIMIT_BYTES:
-            raise ModelError(Reason.BAD_ANSWER, "the model sent an endless line")
-        for line in lines:
-            data = line.removeprefix(b"data:").strip()
-            if line.startswith(b"data:") and data and data != b"[DONE]":
-                yield data
-
-
-def _object(data: bytes) -> Json:
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        excerpt = data[:120].decode(errors="replace")
-        raise TransientError(Reason.BAD_ANSWER, f"the model's answer is not JSON: {excerpt!r}")
-    return found
-
-
 def _list(value: Any) -> list[Json]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
@@ -204,12 +135,18 @@ def _calls(drafts: Mapping[int, _Draft], *, cut: bool) -> tuple[ToolCall, ...]:
     return tuple(calls)
 
 
+def _source(url: str, headers: Mapping[str, str]) -> "EventSource":
+    from devteam.agent.http import EventSource  # noqa: PLC0415 - loaded only when needed, see there
+
+    return EventSource(url, headers)
+
+
 class OpenAIModel:
     """Anything that offers `/chat/completions` below its base address."""
 
     def __init__(self, base_url: str, key: str, model: str, max_output: int | None = None) -> None:
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        self._http = _Http(base_url.rstrip("/") + "/chat/completions", headers)
+        self._http = _source(base_url.rstrip("/") + "/chat/completions", headers)
         self._model = model
         self._max_output = max_output
 
@@ -319,7 +256,7 @@ class AnthropicModel:
     def __init__(self, base_url: str, key: str, model: str, max_output: int | None = None) -> None:
         headers = {"anthropic-version": ANTHROPIC_VERSION} | ({"x-api-key": key} if key else {})
         base = base_url.rstrip("/").removesuffix("/v1")
-        self._http = _Http(f"{base}/v1/messages", headers)
+        self._http = _source(f"{base}/v1/messages", headers)
         self._model = model
         self._max_output = max_output or ANTHROPIC_MAX_OUTPUT
 

@@ -139,31 +139,48 @@ class Workspace:
             raise PathRefused(f"there is no file {name}") from None
         except OSError as error:
             raise PathRefused(f"{name} cannot be read: {error.strerror}") from None
-        with os.fdopen(descriptor, "rb") as file:
-            about = os.fstat(descriptor)
-            if stat.S_ISDIR(about.st_mode):
-                raise PathRefused(f"{name} is a folder; list_files shows what is in it")
-            if not stat.S_ISREG(about.st_mode):
-                raise PathRefused(f"{name} is not a regular file")
-            if about.st_size > TEXT_LIMIT_BYTES:
-                raise PathRefused(
-                    f"{name} has {about.st_size} bytes, more than {TEXT_LIMIT_BYTES};"
-                    " look at parts of it with the shell (head, tail, grep)"
-                )
-            return file.read(TEXT_LIMIT_BYTES + 1)
+        try:
+            _check_readable(os.fstat(descriptor), name)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return file.read(TEXT_LIMIT_BYTES + 1)
+        finally:
+            os.close(descriptor)
+
+
+def _check_readable(about: os.stat_result, name: str) -> None:
+    if stat.S_ISDIR(about.st_mode):
+        raise PathRefused(f"{name} is a folder; list_files shows what is in it")
+    if not stat.S_ISREG(about.st_mode):
+        raise PathRefused(f"{name} is not a regular file")
+    if about.st_size > TEXT_LIMIT_BYTES:
+        raise PathRefused(
+            f"{name} has {about.st_size} bytes, more than {TEXT_LIMIT_BYTES};"
+            " look at parts of it with the shell (head, tail, grep)"
+        )
 
 
 def _replace(path: Path, data: bytes) -> None:
     try:
-        mode = stat.S_IMODE(os.lstat(path).st_mode)
+        before = os.lstat(path)
     except FileNotFoundError:
-        mode = None
+        before = None
     temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
             file.write(data)
-        if mode is not None:
-            temporary.chmod(mode)
+        if before:
+            temporary.chmod(stat.S_IMODE(before.st_mode))
+            _make_newer(temporary, int(before.st_mtime))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _make_newer(path: Path, than: int) -> None:
+    """Python takes its cached bytecode for current when a file keeps its size and the second of its change.
+
+    An agent edits and tests faster than that, and would see the results of the old code.
+    """
+    about = path.stat()
+    if int(about.st_mtime) <= than:
+        os.utime(path, (about.st_atime, than + 1))

@@ -113,8 +113,7 @@ class ModelServer:
         self._lock = threading.Lock()
         self.seen: list[Seen] = []
         self.closing = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(self, port)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     @property
@@ -160,76 +159,84 @@ class ModelServer:
         return answers[number] if number < len(answers) else Answer("The script is over.")
 
 
-def _handler(owner: ModelServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Server(ThreadingHTTPServer):
+    """Knows the script."""
 
-        def log_message(self, format: str, *args: Any) -> None:
+    daemon_threads = True
+
+    def __init__(self, owner: ModelServer, port: int) -> None:
+        self.owner = owner
+        super().__init__(("127.0.0.1", port), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        return
+
+    def do_GET(self) -> None:
+        self._whole(200, {"object": "list", "data": [{"id": "scripted", "object": "model"}]})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        step = self.server.owner.step_for(Seen(self.path, headers, body, time.monotonic()))
+        path = self.path.partition("?")[0]
+        if not path.endswith(("/chat/completions", "/messages")):
+            self._whole(404, {"error": {"message": f"no such path {path}"}})
             return
+        speak = _anthropic if path.endswith("/messages") else _openai
+        try:
+            self._play(step, body, speak)
+        except ConnectionError:
+            self.close_connection = True  # whoever asked went away
 
-        def do_GET(self) -> None:
-            self._whole(200, {"object": "list", "data": [{"id": "scripted", "object": "model"}]})
+    def _play(self, step: Step, body: Json, speak: "Callable[[Answer], _Speech]") -> None:
+        if isinstance(step, Fault) and not step.cut:
+            error = {"type": "scripted", "message": step.message}
+            self._whole(step.status, {"type": "error", "error": error}, step.headers)
+            return
+        cut = isinstance(step, Fault)
+        answer = Answer("This answer is cut half-way.") if isinstance(step, Fault) else step
+        speech = speak(answer)
+        if not body.get("stream"):
+            self._whole(200, speech.whole)
+            return
+        self._stream(speech, answer.pause, cut=cut)
 
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            step = owner.step_for(Seen(self.path, headers, body, time.monotonic()))
-            path = self.path.partition("?")[0]
-            if not path.endswith(("/chat/completions", "/messages")):
-                self._whole(404, {"error": {"message": f"no such path {path}"}})
+    def _stream(self, speech: "_Speech", pause: float, *, cut: bool) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        events = list(speech.events)
+        middle = len(events) // 2
+        for number, (name, event) in enumerate(events):
+            if number == middle and cut:
+                self.close_connection = True
                 return
-            speak = _anthropic if path.endswith("/messages") else _openai
-            try:
-                self._play(step, body, speak)
-            except ConnectionError:
-                self.close_connection = True  # whoever asked went away
+            if number == middle and pause:
+                self.server.owner.closing.wait(pause)
+            data = event if isinstance(event, str) else json.dumps(event)
+            self._chunk((f"event: {name}\n" if name else "") + f"data: {data}\n\n")
+        self._chunk("")
 
-        def _play(self, step: Step, body: Json, speak: "Callable[[Answer], _Speech]") -> None:
-            if isinstance(step, Fault) and not step.cut:
-                error = {"type": "scripted", "message": step.message}
-                self._whole(step.status, {"type": "error", "error": error}, step.headers)
-                return
-            cut = isinstance(step, Fault)
-            answer = Answer("This answer is cut half-way.") if isinstance(step, Fault) else step
-            speech = speak(answer)
-            if not body.get("stream"):
-                self._whole(200, speech.whole)
-                return
-            self._stream(speech, answer.pause, cut=cut)
+    def _chunk(self, text: str) -> None:
+        data = text.encode()
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        self.wfile.flush()
 
-        def _stream(self, speech: "_Speech", pause: float, *, cut: bool) -> None:
-            self.send_response(200)
-            self.send_header("content-type", "text/event-stream")
-            self.send_header("transfer-encoding", "chunked")
-            self.end_headers()
-            events = list(speech.events)
-            middle = len(events) // 2
-            for number, (name, event) in enumerate(events):
-                if number == middle and cut:
-                    self.close_connection = True
-                    return
-                if number == middle and pause:
-                    owner.closing.wait(pause)
-                data = event if isinstance(event, str) else json.dumps(event)
-                self._chunk((f"event: {name}\n" if name else "") + f"data: {data}\n\n")
-            self._chunk("")
-
-        def _chunk(self, text: str) -> None:
-            data = text.encode()
-            self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
-            self.wfile.flush()
-
-        def _whole(self, status: int, body: Json, headers: Mapping[str, str] | None = None) -> None:
-            data = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(data)))
-            for name, value in (headers or {}).items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
-
-    return Handler
+    def _whole(self, status: int, body: Json, headers: Mapping[str, str] | None = None) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
 
 
 @dataclass(frozen=True)
@@ -307,7 +314,7 @@ def _anthropic(answer: Answer) -> _Speech:
         start = {"type": "tool_use", "id": f"toolu_{next(_numbers)}", "name": asked.name, "input": {}}
         pieces = [{"type": "input_json_delta", "partial_json": p} for p in _pieces(asked.text)]
         blocks.append((start, start | {"input": dict(asked.arguments)}, pieces))
-    message = head | {"content": [], "stop_reason": None, "usage": usage | {"output_tokens": 1}}
+    message: Json = head | {"content": [], "stop_reason": None, "usage": usage | {"output_tokens": 1}}
     events: list[tuple[str, Json | str]] = [_event("message_start", message=message)]
     for index, (start, _, pieces) in enumerate(blocks):
         events.append(_event("content_block_start", index=index, content_block=start))
