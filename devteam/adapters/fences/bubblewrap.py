@@ -39,6 +39,8 @@ _ETC_WRITTEN: Final = {
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
     "hosts": "127.0.0.1 localhost\n::1 localhost\n",
 }
+_KERNEL_SHOWN: Final = ("sys", "sysvipc")
+_KERNEL_HIDDEN: Final = ("config.gz", "iomem", "ioports", "kallsyms", "key-users", "keys")
 # Whoever names one of these as an agent's folder would open the fence.
 _NEVER_SHOWN: Final = frozenset(
     Path("/", name)
@@ -83,6 +85,7 @@ class BubblewrapFence:
         inside = spec.argv if spec.argv is not None else ("/bin/sh", "-e", "-c", spec.script or "")
         options = [
             *_isolation(network),
+            *_kernel_interfaces(),
             *self._system(network),
             *_temporary(keep, [workspace, home, self.data, *_python_folders(), *read_only]),
             *self._shown([*_python_folders(), *read_only]),
@@ -157,6 +160,28 @@ def _isolation(network: str) -> list[str | Path]:
         "--proc", "/proc", "--dev", _DEVICES, "--size", str(_MEMORY_FOLDER_BYTES), "--tmpfs", _DEVICES / "shm",
         "--remount-ro", _DEVICES,
     ]  # fmt: skip
+
+
+def _kernel_interfaces() -> list[str | Path]:
+    """Take away the files in /proc that belong to the machine rather than to a process.
+
+    For the kernel a command of root's is root's even without any capability, and the owner may write its settings:
+    /proc/sys/kernel/core_pattern names a program that runs outside of every namespace. Bubblewrap leaves them alone
+    because for it, without capabilities either, the folder does not look writable.
+    """
+    options: list[str | Path] = ["--ro-bind", "/proc/sys", "/proc/sys"]
+    with os.scandir("/proc") as entries:
+        for entry in (entry for entry in entries if not entry.name.isdigit() and entry.name not in _KERNEL_SHOWN):
+            if entry.is_dir(follow_symlinks=False):
+                options += ["--tmpfs", entry.path, "--remount-ro", entry.path]
+            elif entry.is_file(follow_symlinks=False) and _is_private(entry):
+                options += ["--ro-bind", os.devnull, entry.path]
+    return options
+
+
+def _is_private(entry: os.DirEntry[str]) -> bool:
+    """Not for everybody to read, for somebody to write, or telling of the kernel's insides."""
+    return entry.name in _KERNEL_HIDDEN or entry.stat(follow_symlinks=False).st_mode & 0o777 != 0o444
 
 
 def _temporary(keep: Path, shown: Sequence[Path]) -> list[str | Path]:

@@ -36,6 +36,15 @@ def writes(path: str) -> bool:
     return True
 
 
+def opens_for_writing(path: str) -> bool:
+    """Whether it would let itself be written; nothing is."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
+    except OSError:
+        return False
+    return True
+
+
 def connects(address: tuple[str, int]) -> bool:
     """Whether somebody answers."""
     try:
@@ -103,6 +112,7 @@ def look(wanted: dict[str, Any]) -> dict[str, Any]:
     return {
         "readsOutside": [path for path in wanted["secrets"] if reads(path)],
         "writesOutside": [path for path in wanted["readOnly"] if writes(path)],
+        "changesKernel": [path for path in wanted["kernel"] if opens_for_writing(path)],
         "wroteBeside": writes(wanted["outside"]),  # may be a folder of the fence's own: whoever sent us looks outside
         "writesInside": writes(wanted["inside"]),
         "connects": [address for address in wanted["addresses"] if connects((address[0], address[1]))],

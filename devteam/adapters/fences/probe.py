@@ -21,7 +21,7 @@ from devteam.adapters.processes import CommandResult, CommandSpec, RunningComman
 
 CANARY: Final = Path(__file__).with_name("canary.py")
 PROBE_SECONDS: Final = 20.0
-_VERSION: Final = 1
+_VERSION: Final = 2
 _CANARY_LIMITS: Final = ResourceLimits(cpu=0.25, memory=64 * 2**20, processes=24)
 _BANDWIDTH: Final = Part("absent", "no network inside; the sockets let in are not limited by the fence")
 _NO_PROGRAM: Final = "bubblewrap 0.8 or newer is not installed"
@@ -126,6 +126,7 @@ class _Probe:
             wanted = {
                 "secrets": [str(secret), "/etc/shadow", f"/proc/{os.getpid()}/environ"],
                 "outside": str(outside),
+                "kernel": ["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sysrq-trigger"],
                 "readOnly": ["/usr/.devteam-canary", "/etc/.devteam-canary", "/.devteam-canary"],
                 "inside": str(workspace / "inside"),
                 "addresses": [server.getsockname(), ["169.254.169.254", 80]],
@@ -181,7 +182,7 @@ class _Probe:
 def _kept(told: Mapping[str, Any], written_outside: bool) -> dict[str, Part]:
     files = not told["readsOutside"] and not told["writesOutside"] and told["writesInside"] and not written_outside
     alone = told["processes"] <= 3  # process 1 of the namespace, and the canary
-    powerless = not (told["capabilities"] or told["newPrivileges"] or told["userNamespace"])
+    powerless = not (told["capabilities"] or told["newPrivileges"] or told["userNamespace"] or told["changesKernel"])
     return {
         "filesystem": _part(files, "own root by bubblewrap, only named folders in it"),
         "network": _part(not told["connects"], "own network namespace without a way out"),
