@@ -20,6 +20,8 @@ _DONE = CommandEnd(exit_code=0, signal=None, timed_out=False, seconds=0.0, isola
 class NoExecutor:
     """Work that is done at once."""
 
+    iterates = False
+
     def run(self, job: Job, workspace: Path, held: Held, on_output: Callable[[str], None]) -> CommandEnd:
         return _DONE
 
