@@ -96,7 +96,8 @@ class RunningCommand:
     """One command under its runner. `pause`, `resume` and `terminate` may be called from any thread at any time.
 
     An interactive command is spoken to by the unbuffered `stdin` and `stdout`, from any thread, also while another one
-    waits. When it ends, reading meets the end of the file and writing a broken pipe; whoever speaks closes them then.
+    waits; being unbuffered, `stdin.write` may take less than it is given and tells how much. When the command ends,
+    reading meets the end of the file and writing a broken pipe; whoever speaks closes them then by `close_streams`.
     """
 
     def __init__(
