@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 300.0  # a model may think this long before its first word
-_EVENT_LIMIT_BYTES = 16 * 1024 * 1024
+_STREAM_LIMIT_BYTES = 64 * 1024 * 1024
 _ERROR_BODY_BYTES = 64 * 1024
 
 
@@ -36,7 +36,9 @@ class EventSource:
     async def events(self, body: Json) -> AsyncIterator[Json]:
         """The objects of the stream, or the one object of an answer that is none."""
         try:
-            async with self._client.stream("POST", self._url, json=body) as response:
+            content = json.dumps(body, ensure_ascii=False).encode(errors="replace")
+            headers = {"content-type": "application/json"}
+            async with self._client.stream("POST", self._url, content=content, headers=headers) as response:
                 if response.status_code != httpx.codes.OK:
                     said = await _read_some(response)
                     raise failure_of(response.status_code, response.headers, said)
@@ -64,10 +66,12 @@ async def _read_some(response: httpx.Response) -> str:
 async def _event_data(response: httpx.Response) -> AsyncIterator[bytes]:
     """The data lines, split at newlines only: text inside JSON may hold other characters that count as line ends."""
     rest = b""
+    total = 0
     async for chunk in response.aiter_bytes():
+        total += len(chunk)
+        if total > _STREAM_LIMIT_BYTES:
+            raise ModelError(Reason.BAD_ANSWER, "the model's answer has no end")
         *lines, rest = (rest + chunk).split(b"\n")
-        if len(rest) > _EVENT_LIMIT_BYTES:
-            raise ModelError(Reason.BAD_ANSWER, "the model sent an endless line")
         for line in lines:
             data = line.removeprefix(b"data:").strip()
             if line.startswith(b"data:") and data and data != b"[DONE]":

@@ -102,6 +102,11 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def whole(text: str) -> str:
+    """Put characters together that a stream split in two, and replace halves that stayed alone."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 @dataclass
 class _Draft:
     """A tool call while it is being streamed."""
@@ -113,7 +118,7 @@ class _Draft:
     def finish(self, *, cut: bool) -> ToolCall:
         """Arguments that cannot be read become an error for the model to correct."""
         number = self.id or f"call_{secrets.token_hex(8)}"
-        raw = "".join(self.arguments)
+        raw = whole("".join(self.arguments))
         try:
             arguments = json.loads(raw or "{}")
         except (ValueError, RecursionError) as error:
@@ -122,7 +127,7 @@ class _Draft:
             return ToolCall(number, self.name, {}, f"the arguments are not valid JSON ({why}): {excerpt}")
         if not isinstance(arguments, dict):
             return ToolCall(number, self.name, {}, f"the arguments must be an object, not {raw[:MALFORMED_EXCERPT]}")
-        return ToolCall(number, self.name, arguments)
+        return ToolCall(number, self.name, json.loads(whole(json.dumps(arguments, ensure_ascii=False))))
 
 
 def _calls(drafts: Mapping[int, _Draft], *, cut: bool) -> tuple[ToolCall, ...]:
@@ -171,7 +176,7 @@ class OpenAIModel:
             raise TransientError(Reason.UNAVAILABLE, "the model's answer was cut off")
         stop = {"length": "length", "content_filter": "refusal"}.get(finish, "end")
         calls = _calls(drafts, cut=stop == "length")
-        return Reply(AssistantMessage("".join(text), calls), usage, stop)
+        return Reply(AssistantMessage(whole("".join(text)), calls), usage, stop)
 
     async def _take(self, delta: Json, text: list[str], drafts: dict[int, _Draft], listener: Listener) -> None:
         if thought := _text(delta.get("reasoning_content")) or _text(delta.get("reasoning")):
@@ -364,7 +369,7 @@ class _AnthropicAnswer:
         stop = {"max_tokens": "length", "refusal": "refusal"}.get(self._stop, "end")
         signed = tuple(b for b in self._thinking.values() if b.get("signature") or b.get("data"))
         calls = _calls(self._drafts, cut=stop == "length")
-        return Reply(AssistantMessage("".join(self._text), calls, signed), _anthropic_usage(self._usage), stop)
+        return Reply(AssistantMessage(whole("".join(self._text)), calls, signed), _anthropic_usage(self._usage), stop)
 
 
 def _anthropic_usage(usage: Json) -> Usage:

@@ -59,7 +59,7 @@ class _Row(NamedTuple):
 def _descendants() -> list[_Row]:
     """All below this process but long-lived servers and what belongs to them."""
     table: dict[int, list[_Row]] = {}
-    for entry in os.listdir("/proc") if sys.platform == "linux" else ():  # noqa: PTH208 - read many times a second
+    for entry in _process_ids():
         if entry.isdigit() and (row := _row(entry)):
             table.setdefault(row.parent, []).append(row)
     found: list[_Row] = []
@@ -70,6 +70,13 @@ def _descendants() -> list[_Row]:
                 found.append(row)
                 queue.append(row.pid)
     return found
+
+
+def _process_ids() -> list[str]:
+    try:
+        return os.listdir("/proc") if sys.platform == "linux" else []  # noqa: PTH208 - read many times a second
+    except OSError:
+        return []  # a sandbox without it
 
 
 def _row(pid: str) -> _Row | None:

@@ -97,7 +97,9 @@ class Peer:
             self._waiting.pop(number, None)
 
     async def _send(self, message: Json) -> None:
-        data = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        # Half a character (from a file's name, or a model) is valid in our strings and in no encoding.
+        text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+        data = text.encode(errors="replace") + b"\n"
         async with self._sending:
             if self._lost or self._writer.is_closing():
                 raise ConnectionLost("the connection was closed")

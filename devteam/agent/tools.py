@@ -309,7 +309,7 @@ async def perform(action: Action, on_output: OnOutput) -> Outcome:
         return await action.run(on_output)
     except (ToolRefused, PathRefused) as refusal:
         return Outcome(str(refusal), failed=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # such as a name that the system cannot hold
         return Outcome(f"this failed: {error}", failed=True)
 
 

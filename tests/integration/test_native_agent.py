@@ -233,6 +233,9 @@ def test_a_whole_job_is_done_and_told(world: World, anthropic: bool) -> None:
     assert screen.of("usage_update")[-1]["used"] > 0
     assert not screen.asked
     assert len(server.seen) == len(FULL_JOB)
+    if anthropic:  # what was signed goes back as it was
+        thinking = {"type": "thinking", "thinking": "The sign is wrong.", "signature": "signed"}
+        assert thinking in server.seen[-1].messages[-4]["content"]
     assert server.seen[0].headers["x-api-key" if anthropic else "authorization"].endswith("key-1")
 
 
@@ -302,7 +305,7 @@ def test_cancel_ends_a_running_command_and_all_below_it(world: World, command: s
         await desk.agent.cancel(session_id=desk.session)
         assert (await turn).stop_reason == "cancelled"
         assert not running(f"sleep\0{marker}")
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 5  # well below a second on an idle machine
         assert (await desk.prompt("And now?")).stop_reason == "end_turn"  # the conversation is still a valid one
 
     screen, server = world.work(act)
@@ -334,15 +337,15 @@ def test_cancel_while_waiting_for_the_rate_limit(world: World) -> None:
     world.work(act)
 
 
-def test_the_end_of_input_ends_the_agent_and_its_commands(world: World) -> None:
+@pytest.mark.parametrize("end", [lambda p: p.stdin.close(), lambda p: p.terminate()], ids=["end of input", "SIGTERM"])
+def test_the_agent_ends_with_its_commands(world: World, end: Callable[[asyncio.subprocess.Process], None]) -> None:
     marker = f"{os.getpid()}{time.time_ns() % 10**6}"
     world.script = [call("shell", command=f"setsid sleep {marker} & sleep {marker}")]
 
     async def act(desk: Desk) -> None:
         turn = asyncio.create_task(desk.prompt())
         await until(lambda: len(running(f"sleep\0{marker}")) == 2)
-        assert desk.process.stdin is not None
-        desk.process.stdin.close()
+        end(desk.process)
         await asyncio.wait_for(desk.process.wait(), PATIENCE_SECONDS)
         assert not running(f"sleep\0{marker}")
         with pytest.raises(ConnectionError):
@@ -528,6 +531,40 @@ def test_a_long_conversation_is_cut_and_goes_on(world: World) -> None:
     called = {c["id"] for m in last for c in m.get("tool_calls") or []}
     assert {m["tool_call_id"] for m in last if m["role"] == "tool"} == called
     assert screen.text() == "All done."
+
+
+def test_a_conversation_the_model_finds_too_long_is_cut(world: World) -> None:
+    too_long = Fault(400, message="This model's maximum context length is 100 tokens")
+    _, server = world.one_turn(CHECK, CHECK, FIX, too_long, say("NOTES"), say("Done."))
+
+    assert "NOTES" in server.seen[-1].messages[2]["content"]
+    assert len(server.seen[-1].messages) < len(server.seen[3].messages)
+
+
+def test_a_closed_session_is_resumed_without_being_told_again(world: World) -> None:
+    world.script = [FIX, say("Fixed it."), say("As I said.")]
+
+    async def act(desk: Desk) -> None:
+        await desk.prompt()
+        await desk.agent.close_session(session_id=desk.session)
+        with pytest.raises(RequestError):
+            await desk.prompt()
+        told = len(desk.screen.updates)
+        await desk.agent.resume_session(session_id=desk.session, cwd=str(world.folder), mcp_servers=[])
+        assert len(desk.screen.updates) == told
+        await desk.prompt("Sure?")
+
+    _, server = world.work(act)
+    assert [m["role"] for m in server.seen[-1].messages] == ["system", "user", "assistant", "tool", "assistant", "user"]
+
+
+def test_names_and_words_that_are_no_unicode_do_no_harm(world: World) -> None:
+    (world.folder / os.fsdecode(b"caf\xe9.txt")).write_text("x")
+    half = Answer("half \ud83d", [Call("list_files"), Call("shell", {"command": "echo '\ud83d'"})])
+    screen, server = world.one_turn(half, say("Done."))
+
+    assert [c["status"] for c in screen.calls()] == ["completed", "completed"]
+    assert "caf?.txt" in server.seen[1].results()[0]
 
 
 def test_a_session_goes_on_in_another_process(world: World) -> None:

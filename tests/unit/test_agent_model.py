@@ -29,6 +29,7 @@ from devteam.agent.messages import (
     from_json,
     to_json,
 )
+from devteam.agent.models import whole
 from devteam.agent.sessions import SessionStore
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,6 +90,11 @@ def test_answers_are_understood(
     failure = failure_of(status, {}, body)
     assert type(failure) is kind
     assert failure.reason is reason
+
+
+def test_characters_split_by_a_stream_are_put_together() -> None:
+    assert whole("a\ud83d" + "\ude00b") == "a😀b"
+    assert whole("a\ud83d") == "a\ufffd"
 
 
 def patiently(patience: Patience, *waits: float | None) -> tuple[list[float], ModelError | None]:
@@ -249,10 +255,12 @@ def test_messages_survive_the_disk(message: Message) -> None:
     assert type(restored) is type(message)
 
 
-def test_the_agent_starts_without_heavy_imports() -> None:
+def test_the_agent_starts_without_heavy_imports_and_knows_nothing_of_the_engine() -> None:
     code = (
         "import sys, devteam.agent.acp;"
-        "print([m for m in ('acp','pydantic','httpx','sqlalchemy','rich') if m in sys.modules])"
+        "heavy = {'acp', 'pydantic', 'httpx', 'sqlalchemy', 'rich'};"
+        "ours = {m for m in sys.modules if m.startswith('devteam.') and not m.startswith('devteam.agent')};"
+        "print(sorted(ours | heavy & set(sys.modules)))"
     )
 
     async def run() -> str:
