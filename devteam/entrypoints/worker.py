@@ -1,14 +1,24 @@
 """Build a worker from its parts."""
 
+import os
+import tempfile
 from pathlib import Path
 from uuid import UUID
 
+from devteam.adapters.executors.acp import AcpAgents
 from devteam.adapters.executors.command import CommandExecutor, CommandGateRunner
+from devteam.adapters.executors.enclosure import Enclosure
+from devteam.adapters.executors.policy import allows_inside
+from devteam.adapters.executors.profiles import PROFILES
+from devteam.adapters.fences import ResourceLimits
 from devteam.adapters.git.attempts import GitDeliveries, GitWorkspaces, delivery_message
 from devteam.adapters.processes import CommandSpec, RunningCommand, kill_marked, kill_orphans, scrubbed_environment
+from devteam.adapters.model_gateway import GatewayModels, GatewayStore, ModelGateway, PriceTable
+from devteam.adapters.secret_box import SecretBox
 from devteam.executions.lifecycle import Lifecycle
 from devteam.kit.clock import Clock, utc_now
 from devteam.kit.db import Database
+from devteam.workflows.agent_round import AgentExecutor
 from devteam.workflows.leader import Leader
 from devteam.workflows.run_attempt import Tools
 from devteam.workflows.verify import Verifier
@@ -40,24 +50,41 @@ def build_worker(
     )
 
 
-def build_tools(database: Database, data: Path, clock: Clock) -> Tools:
+def build_tools(database: Database, data: Path, clock: Clock, *, allow_unfenced: bool = False) -> Tools:
     """The real adapters on a data folder."""
     workspaces = GitWorkspaces(data / "mirrors", data / "workspaces")
+    enclosure = Enclosure(
+        data, lambda job: workspaces.mirror(job).path, limits=ResourceLimits(), allow_unfenced=allow_unfenced
+    )
+    agents = AgentExecutor(database, clock, AcpAgents(enclosure, allows_inside), _models(database, data, clock))
     return Tools(
         database=database,
         lifecycle=Lifecycle(database, clock),
         workspaces=workspaces,
         deliveries=GitDeliveries(workspaces),
-        executors={"command": CommandExecutor()},
-        verifier=Verifier(database, clock, CommandGateRunner(), workspaces),
+        executors={"command": CommandExecutor(), **dict.fromkeys([*PROFILES, "acp"], agents)},
+        verifier=Verifier(database, clock, CommandGateRunner(enclosure), workspaces),
         message=delivery_message,
         sweep=_sweep,
     )
 
 
+def _models(database: Database, data: Path, clock: Clock) -> GatewayModels:
+    """The model gateway of this worker; it listens from the first agent on."""
+    store = GatewayStore(database, clock, SecretBox(data / "run" / "secret.key"))
+    socket_path = short_socket_path(data / "run", f"gateway-{os.getpid()}.sock")
+    return GatewayModels(ModelGateway(store, PriceTable(store.prices), clock, socket_path), store)
+
+
 def _sweep(attempt_id: str) -> int:
     """Kill what earlier runs of an attempt left on this machine: its commands, and the git of dead workers."""
     return kill_marked(lambda marker: marker.startswith(f"{attempt_id}:")) + kill_orphans()
+
+
+def short_socket_path(folder: Path, name: str) -> Path:
+    """A path for a Unix socket: in the folder, or where that is too long for one, in a private temporary folder."""
+    wanted = folder / name
+    return wanted if len(os.fsencode(wanted)) < 100 else Path(tempfile.mkdtemp(prefix="devteam-")) / name
 
 
 def probe_isolation(data: Path) -> str:

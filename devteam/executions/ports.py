@@ -42,6 +42,10 @@ class Job:
     commit: str | None
     merged_commit: str | None
     monitor_until: datetime | None
+    model: str | None = None
+    agent_command: tuple[str, ...] | None = None
+    budget_usd: float | None = None
+    session_id: str | None = None
 
     @property
     def marker(self) -> str:
@@ -102,7 +106,10 @@ class CommandEnd:
 
 
 class Executor(Protocol):
-    """Does the work of a task in its workspace."""
+    """Does the work of a task in its workspace. One that `iterates` gets failed gates back as its next prompt."""
+
+    @property
+    def iterates(self) -> bool: ...
 
     def run(self, job: Job, workspace: Path, held: Held, on_output: Callable[[str], None]) -> CommandEnd: ...
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from devteam.executions.ports import CommandEnd
+
 EntryKind = Literal[
     "prompt", "message", "thought", "plan", "tool_call", "tool_update", "permission", "usage", "note", "steer"
 ]
@@ -50,3 +52,13 @@ class Session(Protocol):
     def guidance(self) -> list[str]:
         """What people added since the last call, oldest first."""
         ...
+
+
+@dataclass(frozen=True)
+class RoundEnd:
+    """How an agent's round ended. `end.succeeded` says that it ended its turn by itself; whether it did the work,
+    the gates decide. `said` are its last words.
+    """
+
+    end: CommandEnd
+    said: str

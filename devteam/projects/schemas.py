@@ -25,6 +25,18 @@ class GateStage(StrEnum):
     POST_TASK = "post_task"
 
 
+class ExecutorKind(StrEnum):
+    """What does the work of a project's tasks: the tasks' own commands, or an agent."""
+
+    COMMAND = "command"
+    NATIVE = "native"
+    OPENCODE = "opencode"
+    CLAUDE = "claude"
+    CODEX = "codex"
+    QWEN = "qwen"
+    ACP = "acp"
+
+
 class Command(Input):
     """What to run: an argument list, or a script for `/bin/sh -e`; exactly one of the two."""
 
@@ -52,7 +64,11 @@ class Gate(Command):
 
 
 class ProjectInput(Input):
-    """A new project; without a base branch the repository's own default is taken."""
+    """A new project; without a base branch the repository's own default is taken.
+
+    `agentCommand` starts an agent of one's own (executor `acp`); `model` is what an agent asks the providers for,
+    by default the first that they offer; `budgetUsd` bounds what one attempt may spend.
+    """
 
     name: str = Field(min_length=1, max_length=120)
     repository: str = Field(min_length=1, max_length=2048)
@@ -60,10 +76,16 @@ class ProjectInput(Input):
     delivery_mode: DeliveryMode = DeliveryMode.BRANCH
     gates: list[Gate] = Field(default=[], max_length=50)
     monitoring_window_seconds: float = Field(default=86_400, ge=0, le=31_536_000)
+    executor: ExecutorKind = ExecutorKind.COMMAND
+    agent_command: list[str] | None = Field(default=None, min_length=1, max_length=50)
+    model: str | None = Field(default=None, min_length=1, max_length=200)
+    budget_usd: float | None = Field(default=None, gt=0, le=1e6)
 
     @model_validator(mode="after")
-    def _gate_names_differ(self) -> Self:
+    def _fits_together(self) -> Self:
         check_gate_names(self.gates)
+        if (self.executor is ExecutorKind.ACP) != (self.agent_command is not None):
+            raise ValueError("agentCommand belongs to the executor acp, and only to it")
         return self
 
 
@@ -74,6 +96,8 @@ class ProjectPatch(Input):
     delivery_mode: DeliveryMode | None = None
     gates: list[Gate] | None = Field(default=None, max_length=50)
     monitoring_window_seconds: float | None = Field(default=None, ge=0, le=31_536_000)
+    model: str | None = Field(default=None, min_length=1, max_length=200)
+    budget_usd: float | None = Field(default=None, gt=0, le=1e6)
     archived: bool | None = None
 
     @model_validator(mode="after")
@@ -99,7 +123,10 @@ class ProjectView(View):
     name: str
     repository: str
     base_branch: str
-    executor: Literal["command"]
+    executor: ExecutorKind
+    agent_command: list[str] | None
+    model: str | None
+    budget_usd: float | None
     delivery_mode: DeliveryMode
     gates: list[Gate]
     monitoring_window_seconds: float
@@ -117,6 +144,9 @@ class ProjectView(View):
             repository=row.repository,
             base_branch=row.base_branch,
             executor=row.executor,
+            agent_command=row.agent_command,
+            model=row.model,
+            budget_usd=row.budget_usd,
             delivery_mode=row.delivery_mode,
             gates=[Gate.model_validate(gate) for gate in row.gates],
             monitoring_window_seconds=row.monitoring_window_seconds,

@@ -35,9 +35,11 @@ class ProjectService:
                 change.connection.execute(
                     sql(
                         """INSERT INTO projects (id, customer_id, name, repository, base_branch, executor,
-                               delivery_mode, gates, monitoring_window_seconds, created_at)
-                           VALUES (:id, :customer_id, :name, :repository, :base_branch, 'command',
-                               :delivery_mode, CAST(:gates AS jsonb), :window, :now)"""
+                               agent_command, model, budget_usd, delivery_mode, gates, monitoring_window_seconds,
+                               created_at)
+                           VALUES (:id, :customer_id, :name, :repository, :base_branch, :executor,
+                               CAST(:agent_command AS jsonb), :model, :budget_usd, :delivery_mode,
+                               CAST(:gates AS jsonb), :window, :now)"""
                     ),
                     {
                         "id": project_id,
@@ -45,6 +47,10 @@ class ProjectService:
                         "name": wanted.name,
                         "repository": head.repository,
                         "base_branch": head.base_branch,
+                        "executor": wanted.executor.value,
+                        "agent_command": None if wanted.agent_command is None else json.dumps(wanted.agent_command),
+                        "model": wanted.model,
+                        "budget_usd": wanted.budget_usd,
                         "delivery_mode": wanted.delivery_mode.value,
                         "gates": _gates_json(wanted.gates),
                         "window": wanted.monitoring_window_seconds,
@@ -86,7 +92,7 @@ class ProjectService:
         change.connection.execute(
             sql(
                 """UPDATE projects SET name = :name, delivery_mode = :delivery_mode, gates = CAST(:gates AS jsonb),
-                       monitoring_window_seconds = :window,
+                       monitoring_window_seconds = :window, model = :model, budget_usd = :budget_usd,
                        archived_at = CASE WHEN :archived THEN coalesce(archived_at, :now) END, version = version + 1
                    WHERE id = :id"""
             ),
@@ -96,6 +102,8 @@ class ProjectService:
                 "delivery_mode": values.get("delivery_mode", before.delivery_mode.value),
                 "gates": _gates_json(before.gates) if "gates" not in values else json.dumps(values["gates"]),
                 "window": values.get("monitoring_window_seconds", before.monitoring_window_seconds),
+                "model": values.get("model", before.model),
+                "budget_usd": values.get("budget_usd", before.budget_usd),
                 "archived": values.get("archived", before.archived),
                 "now": change.now,
             },

@@ -23,7 +23,7 @@ def load_job(database: Database, attempt_id: UUID, run: int) -> Job:
         row = connection.execute(
             sql(
                 """SELECT a.*, t.title, t.description, t.command, t.acceptance_criteria, p.repository, p.base_branch,
-                       p.delivery_mode, p.gates, p.monitoring_window_seconds
+                       p.delivery_mode, p.gates, p.monitoring_window_seconds, p.model, p.agent_command, p.budget_usd
                    FROM attempts a JOIN tasks t ON t.id = a.task_id JOIN projects p ON p.id = a.project_id
                    WHERE a.id = :id AND a.run = :run"""
             ),
@@ -56,4 +56,8 @@ def load_job(database: Database, attempt_id: UUID, run: int) -> Job:
         commit=row.commit,
         merged_commit=row.merged_commit,
         monitor_until=row.monitor_until,
+        model=row.model,
+        agent_command=None if row.agent_command is None else tuple(row.agent_command),
+        budget_usd=row.budget_usd,
+        session_id=row.session_id,
     )

@@ -34,7 +34,7 @@ from devteam.workflows.patience import patiently
 from devteam.workflows.verify import Note, Verifier, gate_record
 
 MAX_ROUNDS = 3
-"""Rounds of quality assurance: the first, and two after the base moved under the delivery."""
+"""Rounds of quality assurance: the first, and two after a gate failed or the base moved under the delivery."""
 BEGIN = "begin"
 END = "end"
 
@@ -166,14 +166,16 @@ class AttemptPhases:
         return Phase.QUALITY_ASSURANCE
 
     def _fresh_workspace(self, job: Job) -> Path:
-        """The worktree at the base; what an interrupted run left in it goes to a salvage ref first."""
+        """The worktree at the base, or at the work of the round before; what an interrupted run left in it goes to
+        a salvage ref first.
+        """
         assert job.base_commit is not None
-        if job.ref.run == 1:
+        if job.ref.run == 1 and job.round == 1:
             return self._tools.workspaces.path(job.ref.attempt_id)
         saved = self._tools.workspaces.salvage(job)
         if saved is not None:
             self._output.note(f"The interrupted work is kept as {saved[:12]}")
-        return self._tools.workspaces.reset(job, job.base_commit)
+        return self._tools.workspaces.reset(job, job.work_commit or job.base_commit)
 
     def _keep_diff(self, job: Job, work: str) -> list[tuple[str, int | None, int | None]]:
         assert job.base_commit is not None
@@ -197,12 +199,28 @@ class AttemptPhases:
             record = self._tools.verifier.gate(job, gate, folder, baseline, self._handle, *self._sinks())
             self._record(partial(self._lifecycle.record_gates, self._ref, [record]))
             failed += [record] if record.required and not record.passed else []
+        executor = self._tools.executors[job.executor]
+        if not failed and executor.iterates and job.work_commit == job.base_commit and not job.criteria:
+            failed.append(self._nothing_happened())
+        if failed and executor.iterates and job.round < MAX_ROUNDS:
+            return self._send_back(job, failed[0])
         if failed:
-            first = failed[0]
-            kind = "Acceptance" if first.stage == "acceptance" else "Gate"
-            return self._fail("gate_failed", f"{kind} {first.name} failed: {first.text}")
+            return self._fail("gate_failed", _failure(failed[0]))
         self._enter(Phase.DELIVERY)
         return Phase.DELIVERY
+
+    def _nothing_happened(self) -> GateRecord:
+        """An agent that says "done" over an unchanged repository, with nothing to show that it was done before."""
+        text = "The repository is unchanged, and no acceptance criterion shows that the task is done."
+        record = GateRecord("acceptance", "something happened", True, False, text)
+        self._record(partial(self._lifecycle.record_gates, self._ref, [record]))
+        return record
+
+    def _send_back(self, job: Job, first: GateRecord) -> str:
+        """Back to the agent with the evidence, in the workspace as it left it."""
+        self._output.note(f"Back to the agent: {_failure(first)}")
+        self._enter(Phase.EXECUTION, round=job.round + 1)
+        return Phase.EXECUTION
 
     # --- delivery ---
 
@@ -320,6 +338,11 @@ class AttemptPhases:
 
     def _sinks(self) -> tuple[Note, Note]:
         return self._output.write, self._output.note
+
+
+def _failure(record: GateRecord) -> str:
+    kind = "Acceptance" if record.stage == "acceptance" else "Gate"
+    return f"{kind} {record.name} failed: {record.text}"
 
 
 def explain(error: BaseException) -> tuple[str, str]:

@@ -4,11 +4,11 @@ import asyncio
 import io
 import os
 import shutil
+import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from acp.client.connection import ClientSideConnection
 from acp.schema import ClientCapabilities, FileSystemCapabilities, Implementation
 
 from devteam.adapters.executors.acp_client import AgentClient, Allows
-from devteam.adapters.executors.profiles import AgentProfile
-from devteam.adapters.fences.model import Fence, forwarded_port
+from devteam.adapters.executors.enclosure import Enclosure
+from devteam.adapters.executors.profiles import PROFILES, AgentProfile, custom_profile
+from devteam.adapters.fences import forwarded_port
 from devteam.adapters.processes import CommandResult, CommandSpec, RunningCommand, scrubbed_environment
 from devteam.executions.ports import CommandEnd, Held, Job
-from devteam.executions.session import Assignment, ModelAccess, Session
+from devteam.executions.session import Assignment, ModelAccess, RoundEnd, Session
 
 _MESSAGE_LIMIT = 64 * 1024 * 1024
 _START_SECONDS = 60.0
@@ -35,103 +36,97 @@ _FAILED_STOPS = {
 }
 
 
-@dataclass(frozen=True)
-class AgentEnd:
-    """How an agent's round ended. `end.succeeded` says that it ended its turn by itself; whether it did the work,
-    the gates decide. `said` are its last words."""
+class AcpAgents:
+    """Runs rounds of agents that speak the protocol, the built-in one among them."""
 
-    end: CommandEnd
-    said: str
-
-
-class AcpExecutor:
-    """Runs one round of an agent."""
-
-    def __init__(
-        self, profile: AgentProfile, fence: Fence | None, allows: Allows, *, mirror: Callable[[Job], Path]
-    ) -> None:
-        self._profile = profile
-        self._fence = fence
+    def __init__(self, enclosure: Enclosure, allows: Allows) -> None:
+        self._enclosure = enclosure
         self._allows = allows
-        self._mirror = mirror
 
-    def run(self, job: Job, workspace: Path, held: Held, assignment: Assignment, session: Session) -> AgentEnd:
+    def run(
+        self,
+        job: Job,
+        workspace: Path,
+        held: Held,
+        assignment: Assignment,
+        session: Session,
+    ) -> RoundEnd:
         """Start the agent, give it the assignment, and end it with everything that it started."""
-        spec = self._spec(job, workspace, assignment)
+        profile = PROFILES[job.executor] if job.agent_command is None else custom_profile(job.agent_command)
+        model, sockets = self._inside(assignment.model)
+        spec = _spec(profile, model, job, workspace, assignment)
         held.checkpoint()
         session.entry("prompt", {"text": assignment.prompt})
-        running = RunningCommand.start(spec)
-        results: list[CommandResult] = []
-        waiting = threading.Thread(
-            target=lambda: results.append(running.wait(session.output)), name="agent-output", daemon=True
-        )
-        waiting.start()
-        talk = _Talk(self._profile, assignment, session, AgentClient(workspace, session, self._allows), workspace)
-        failure: str | None = None
-        with held.controls(running):
-            try:
-                failure = asyncio.run(talk.hold(running.stdin, running.stdout))
-            finally:
-                running.terminate()
-                waiting.join()
-                running.close_streams()
-        return AgentEnd(self._end(results[0], failure, talk), talk.said)
+        client = AgentClient(workspace, session, self._allows)
+        talk = _Talk(profile, assignment, session, client, workspace)
+        with self._enclosure.closed(
+            job, spec, workspace=workspace, read_only=_folders(profile), sockets=sockets
+        ) as enclosed:
+            running = RunningCommand.start(enclosed.spec)
+            results: list[CommandResult] = []
+            waiting = threading.Thread(
+                target=lambda: results.append(running.wait(session.output)), name="agent-output", daemon=True
+            )
+            waiting.start()
+            with held.controls(running):
+                try:
+                    with enclosed.watch(running):
+                        failure = asyncio.run(talk.hold(running.stdin, running.stdout))
+                finally:
+                    running.terminate()
+                    waiting.join()
+                    running.close_streams()
+            failure = enclosed.reason() or failure
+        return RoundEnd(self._end(profile, results[0], failure), talk.said)
 
-    def _spec(self, job: Job, workspace: Path, assignment: Assignment) -> CommandSpec:
-        home = workspace.parent / "home"
-        home.mkdir(parents=True, exist_ok=True)
-        model, sockets = _inside(assignment.model, fenced=self._fence is not None)
-        told = {} if model is None else dict(self._profile.configure(model, home))
-        spec = CommandSpec(
-            cwd=workspace,
-            env=scrubbed_environment(home=home, extra={**self._profile.environment, **told}),
-            time_limit=assignment.time_limit,
-            marker=job.marker,
-            argv=self._profile.argv,
-            interactive=True,
-        )
-        if self._fence is None:
-            return spec
-        return self._fence.wrap(
-            spec,
-            workspace=workspace,
-            home=home,
-            read_only=self._folders(),
-            sockets=sockets,
-            network="none",
-            mirror=self._mirror(job),
-        )
+    def _inside(self, model: ModelAccess | None) -> tuple[ModelAccess | None, tuple[Path, ...]]:
+        """The model's address as the agent sees it: inside a fence it is a forwarded socket."""
+        if model is None or model.socket is None or not self._enclosure.fenced:
+            return model, ()
+        return replace(model, base_url=f"http://127.0.0.1:{forwarded_port(0)}"), (Path(model.socket),)
 
-    def _folders(self) -> tuple[Path, ...]:
-        """Where the agent's program lives, when that is not a place that every command sees anyway."""
-        found = shutil.which(self._profile.argv[0])
-        if found is None:
-            return ()
-        real = Path(found).resolve()
-        package = next((parent for parent in real.parents if parent.name == "node_modules"), real.parent)
-        return (Path(found).parent, package)
-
-    def _end(self, result: CommandResult, failure: str | None, talk: "_Talk") -> CommandEnd:
+    def _end(self, profile: AgentProfile, result: CommandResult, failure: str | None) -> CommandEnd:
         end = CommandEnd(
             exit_code=0 if failure is None else 1,
             signal=None,
             timed_out=result.timed_out,
             seconds=result.seconds,
-            isolation=result.isolation if self._fence is None else f"fence+{result.isolation}",
+            isolation=self._enclosure.report().kind if self._enclosure.fenced else result.isolation,
             leftovers=result.leftovers,
         )
         if result.error is not None:
-            return replace(end, exit_code=None, error=f"{self._profile.title} could not start: {result.error}")
+            return replace(end, exit_code=None, error=f"{profile.title} could not start: {result.error}")
         if failure is None or result.timed_out:
             return end
         return replace(end, error=failure)
 
 
-def _inside(model: ModelAccess | None, *, fenced: bool) -> tuple[ModelAccess | None, tuple[Path, ...]]:
-    """The model's address as seen by the agent: inside a fence it is a forwarded socket."""
-    if model is None or not fenced or model.socket is None:
-        return model, ()
-    return replace(model, base_url=f"http://127.0.0.1:{forwarded_port(0)}"), (Path(model.socket),)
+def _spec(
+    profile: AgentProfile, model: ModelAccess | None, job: Job, workspace: Path, assignment: Assignment
+) -> CommandSpec:
+    home = workspace.parent / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    told = {} if model is None else dict(profile.configure(model, home))
+    return CommandSpec(
+        cwd=workspace,
+        env=scrubbed_environment(home=home, extra={**profile.environment, **told}),
+        time_limit=assignment.time_limit,
+        marker=job.marker,
+        argv=profile.argv,
+        interactive=True,
+    )
+
+
+def _folders(profile: AgentProfile) -> tuple[Path, ...]:
+    """Where the agent's program lives, when that is not a place that every command sees anyway."""
+    found = shutil.which(profile.argv[0])
+    if found is None or profile.argv[0] == sys.executable:
+        return ()
+    real = Path(found).resolve()
+    package = next((parent for parent in real.parents if parent.name == "node_modules"), real.parent)
+    return tuple(
+        folder for folder in dict.fromkeys((Path(found).parent, package)) if not folder.is_relative_to("/usr")
+    )
 
 
 class _Talk:

@@ -4,10 +4,12 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-from devteam.adapters.processes import CommandSpec, RunningCommand, scrubbed_environment
+from devteam.adapters.executors.enclosure import Enclosure
+from devteam.adapters.processes import CommandResult, CommandSpec, RunningCommand, scrubbed_environment
 from devteam.executions.ports import CommandEnd, GateRun, Held, Job, TestReport
 from devteam.projects.schemas import Command
 
@@ -19,41 +21,64 @@ _NAME_LIMIT = 500
 class CommandExecutor:
     """Runs the task's own command."""
 
+    iterates = False
+
     def run(self, job: Job, workspace: Path, held: Held, on_output: Callable[[str], None]) -> CommandEnd:
         """The task must have a command; planning made sure of it."""
         assert job.command is not None
-        return _run(job.command, job.command.time_limit_seconds, job, workspace, held, on_output, {})
+        spec = _spec(job.command, job.command.time_limit_seconds, job, workspace, {})
+        held.checkpoint()
+        running = RunningCommand.start(spec)
+        with held.controls(running):
+            result = running.wait(on_output)
+        return _end(result)
 
 
 class CommandGateRunner:
     """Runs gates and criteria of type command.
 
     A gate may write a JUnit report to the file that `DEVTEAM_GATE_REPORT` names; pytest does it by itself,
-    told through `PYTEST_ADDOPTS`.
+    told through `PYTEST_ADDOPTS`. What an agent wrote is run closed in as the agent was.
     """
+
+    def __init__(self, enclosure: Enclosure) -> None:
+        self._enclosure = enclosure
 
     def run(
         self, command: Command, timeout: float, job: Job, folder: Path, held: Held, on_output: Callable[[str], None]
     ) -> GateRun:
         """Run the command; the report and the end of its output are evidence."""
-        report = folder.parent / f"{folder.name}.report.xml"
+        reports = folder.parent / "home" / "reports"
+        reports.mkdir(parents=True, exist_ok=True)
+        report = reports / f"{folder.name}.xml"
         report.unlink(missing_ok=True)
         tail = _Tail(on_output)
         extra = {"DEVTEAM_GATE_REPORT": str(report), "PYTEST_ADDOPTS": f"--junitxml={report}"}
-        end = _run(command, timeout, job, folder, held, tail.add, extra)
+        spec = _spec(command, timeout, job, folder, extra)
+        held.checkpoint()
+        if job.executor == "command":
+            running = RunningCommand.start(spec)
+            with held.controls(running):
+                end = _end(running.wait(tail.add))
+        else:
+            end = self._closed(job, spec, folder, held, tail.add)
         return GateRun(end, read_report(report), tail.text())
 
+    def _closed(
+        self, job: Job, spec: CommandSpec, folder: Path, held: Held, on_output: Callable[[str], None]
+    ) -> CommandEnd:
+        with self._enclosure.closed(job, spec, workspace=folder) as enclosed:
+            running = RunningCommand.start(enclosed.spec)
+            with held.controls(running), enclosed.watch(running):
+                end = _end(running.wait(on_output))
+            reason = enclosed.reason()
+        return end if reason is None else replace(end, error=reason)
 
-def _run(
-    command: Command,
-    time_limit: float,
-    job: Job,
-    folder: Path,
-    held: Held,
-    on_output: Callable[[str], None],
-    extra: dict[str, str],
-) -> CommandEnd:
-    spec = CommandSpec(
+
+def _spec(
+    command: Command, time_limit: float, job: Job, folder: Path, extra: dict[str, str]
+) -> CommandSpec:
+    return CommandSpec(
         cwd=folder,
         env=scrubbed_environment(home=folder.parent / "home", extra=extra),
         time_limit=time_limit,
@@ -61,10 +86,9 @@ def _run(
         argv=None if command.argv is None else tuple(command.argv),
         script=command.script,
     )
-    held.checkpoint()
-    running = RunningCommand.start(spec)
-    with held.controls(running):
-        result = running.wait(on_output)
+
+
+def _end(result: CommandResult) -> CommandEnd:
     return CommandEnd(
         exit_code=result.exit_code,
         signal=result.signal,

@@ -6,6 +6,8 @@ before the budget is overshot.
 """
 
 from devteam.adapters.model_gateway.gateway import GatewayLease, ModelGateway
+from devteam.adapters.model_gateway.models import GatewayModels, NoModel
 from devteam.adapters.model_gateway.prices import PriceTable
+from devteam.adapters.model_gateway.store import GatewayStore
 
-__all__ = ["GatewayLease", "ModelGateway", "PriceTable"]
+__all__ = ["GatewayLease", "GatewayModels", "GatewayStore", "ModelGateway", "NoModel", "PriceTable"]

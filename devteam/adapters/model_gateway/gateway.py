@@ -74,14 +74,18 @@ class ModelGateway:
         self._client: httpx.AsyncClient | None = None
         self._servers: list[uvicorn.Server] = []
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="model-gateway", daemon=True)
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
         self._port = 0
 
     # --- life ---
 
-    def start(self) -> None:
-        """Listen; returns when the gateway answers."""
-        self._thread.start()
+    def ensure_started(self) -> None:
+        """Listen, unless it does already; returns when the gateway answers."""
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="model-gateway", daemon=True)
+                self._thread.start()
         if not self._ready.wait(20):
             raise RuntimeError("the model gateway did not start")
 
@@ -90,7 +94,8 @@ class ModelGateway:
         for server in self._servers:
             server.should_exit = True
             server.force_exit = True
-        self._thread.join(5)
+        if self._thread is not None:
+            self._thread.join(5)
         self._socket_path.unlink(missing_ok=True)
 
     def lease(self, attempt_id: UUID, *, model: str | None, budget_usd: float | None) -> GatewayLease:

@@ -59,6 +59,16 @@ CREATE TABLE attempt_entries (
     PRIMARY KEY (attempt_id, ordinal)
 );
 
+CREATE TABLE attempt_guidance (
+    id uuid PRIMARY KEY,
+    attempt_id uuid NOT NULL REFERENCES attempts,
+    text text NOT NULL CHECK (length(text) BETWEEN 1 AND 20000),
+    author text NOT NULL,
+    at timestamptz NOT NULL,
+    taken_at timestamptz
+);
+CREATE INDEX attempt_guidance_waiting ON attempt_guidance (attempt_id, id) WHERE taken_at IS NULL;
+
 ALTER TABLE projects DROP CONSTRAINT projects_executor_check;
 ALTER TABLE projects
     ADD CONSTRAINT projects_executor_check
