@@ -4,7 +4,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from devteam.customers.model import WEIGHTS
+from devteam.customers.model import WEIGHTS, PriorityClass
 from devteam.executions.lifecycle import RunRef, assign
 from devteam.kit.clock import Clock
 from devteam.kit.db import Connection, Database, sql
@@ -13,7 +13,6 @@ from devteam.kit.log import get_logger
 
 log = get_logger(__name__)
 
-_WEIGHTS = {each.value: weight for each, weight in WEIGHTS.items()}
 _STAMP_WIDTH = 32
 _KEY_WIDTH = 12
 _SMALLEST = 0.005
@@ -41,11 +40,12 @@ def choose(candidates: Sequence[Candidate], current: MutableMapping[str, float])
         return None
     best, best_weight, total = candidates[0], float("-inf"), 0.0
     for candidate in candidates:
-        key, weight = candidate.key, candidate.weight
+        customer, weight = candidate
+        key = customer[-_KEY_WIDTH:]
         grown = current.get(key, 0.0) + weight
         current[key] = grown
         total += weight
-        if grown > best_weight or (grown == best_weight and candidate.customer < best.customer):
+        if grown > best_weight or (grown == best_weight and customer < best.customer):
             best, best_weight = candidate, grown
     current[best.key] = best_weight - total
     return best
@@ -138,19 +138,24 @@ class Dispatcher:
 
 
 def read_candidates(connection: Connection) -> list[Candidate]:
-    """Every customer that could run now. One row of arrays: a thousand rows would cost more than the choice."""
-    row = connection.execute(
+    """Every customer that could run now. One text per class: a thousand rows would cost more than the choice."""
+    rows = connection.execute(
         sql(
-            """SELECT array_agg(k.customer_id::text) AS customers, array_agg(c.priority_class) AS classes
+            """SELECT c.priority_class, string_agg(k.customer_id::text, ' ') AS customers
                FROM executions e
                JOIN customer_cards k ON k.customer_id = e.customer_id AND k.next_task_id IS NOT NULL
                JOIN customers c ON c.id = e.customer_id AND c.archived_at IS NULL
                WHERE e.status IN ('queued', 'active') AND e.pause_requested IS NULL
-                 AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.customer_id = e.customer_id AND a.outcome IS NULL)"""
+                 AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.customer_id = e.customer_id AND a.outcome IS NULL)
+               GROUP BY c.priority_class"""
         )
-    ).one()
-    classes = [_WEIGHTS[each] for each in row.classes or ()]
-    return list(map(Candidate, row.customers or (), classes))
+    )
+    return [
+        Candidate(customer, weight)
+        for row in rows
+        for weight in [WEIGHTS[PriorityClass(row.priority_class)]]
+        for customer in row.customers.split()
+    ]
 
 
 def _freest_worker(connection: Connection) -> UUID | None:
