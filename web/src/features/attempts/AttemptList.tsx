@@ -8,7 +8,7 @@ import { useNow } from '@/shared/lib/useNow'
 import { MONITORING_NAME, PHASE_NAME, PHASES } from '@/shared/lib/words'
 import { Button, Empty, Hash, Muted, Notice, OutcomeBadge, t } from '@/shared/ui'
 import { AttemptEvidence } from './AttemptEvidence'
-import { barsOf, workSeconds } from './phases'
+import { barsOf, runOf, workSeconds } from './phases'
 
 const Legend = styled.ul`
   display: flex;
@@ -118,6 +118,7 @@ const Row = memo(function Row({ attempt, scale }: { attempt: AttemptView; scale:
   const [open, setOpen] = useState(false)
   const now = useNow()
   const seconds = workSeconds(attempt, now)
+  const run = runOf(attempt)
   const failedGates = attempt.gates.filter((gate) => gate.passed === false && gate.required).length
   return (
     <li>
@@ -142,7 +143,7 @@ const Row = memo(function Row({ attempt, scale }: { attempt: AttemptView; scale:
           </div>
           <Muted>
             attempt {attempt.number}
-            {attempt.run > 1 && `, run ${attempt.run}`}
+            {run > 1 && `, run ${run}`}
             {attempt.finishedAt && (
               <>
                 {' · '}

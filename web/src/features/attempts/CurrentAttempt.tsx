@@ -6,6 +6,7 @@ import { Muted, t } from '@/shared/ui'
 import { GateResults } from './GateResults'
 import { LogView } from './LogView'
 import { PhaseStepper } from './PhaseStepper'
+import { runOf } from './phases'
 
 const Head = styled.div`
   display: grid;
@@ -23,6 +24,7 @@ const Gates = styled.details`
 
 /** The attempt that runs now: where it stands and what it says. */
 export function CurrentAttempt({ attempt }: { attempt: AttemptView }) {
+  const run = runOf(attempt)
   return (
     <>
       <Head>
@@ -36,8 +38,7 @@ export function CurrentAttempt({ attempt }: { attempt: AttemptView }) {
             <Link to="/attempts/$id" params={{ id: attempt.id }}>
               attempt {attempt.number}
             </Link>
-            {attempt.run > 1 && `, run ${attempt.run}`} · since {clockTime(attempt.startedAt)} ·{' '}
-            {attempt.executor}
+            {run > 1 && `, run ${run}`} · since {clockTime(attempt.startedAt)} · {attempt.executor}
             {attempt.frozen && ' · frozen'}
           </Muted>
         </div>

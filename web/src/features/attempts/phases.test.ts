@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { buildAttempt } from '@/testing/builders'
-import { barsOf, stepsOf, workSeconds } from './phases'
+import { barsOf, runOf, stepsOf, workSeconds } from './phases'
 
 const T = Date.parse('2026-11-24T10:00:11.000Z')
 const at = (second: number) => new Date(Date.parse('2026-11-24T10:00:00.000Z') + second * 1000).toISOString()
@@ -61,4 +61,12 @@ it('draws work to scale and leaves monitoring out', () => {
     [0, 0.125],
     [0.125, 0.375],
   ])
+})
+
+it('counts runs of the work, not of the watching afterwards', () => {
+  const watched = { ...span('monitoring', 8, null), run: 2 }
+  expect(runOf(buildAttempt({ run: 2, phases: [span('execution', 0, 8), watched] }))).toBe(1)
+  expect(
+    runOf(buildAttempt({ phases: [span('execution', 0, 4), { ...span('execution', 4, 8), run: 2 }] })),
+  ).toBe(2)
 })

@@ -66,6 +66,11 @@ export function barsOf({ phases }: Pick<AttemptView, 'phases'>, scale: number, n
   })
 }
 
+/** How often the work was begun: watching the base branch afterwards, by whichever worker, begins nothing anew. */
+export function runOf({ phases }: Pick<AttemptView, 'phases'>): number {
+  return Math.max(1, ...phases.filter((span) => span.phase !== 'monitoring').map((span) => span.run))
+}
+
 /** Seconds from the first phase's start to the last work phase's end. */
 export function workSeconds({ phases }: Pick<AttemptView, 'phases'>, now: number): number {
   const work = phases.filter((span) => span.phase !== 'monitoring')

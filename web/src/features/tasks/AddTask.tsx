@@ -199,7 +199,7 @@ function MoreFields({ customerId, form }: { customerId: string; form: Form<TaskD
             />
           )}
         </Field>
-        <Field label="Assignee" error={errors.assignee}>
+        <Field label="Assignee" hint="A person; the engine leaves it to them." error={errors.assignee}>
           {(control) => (
             <input
               {...control}

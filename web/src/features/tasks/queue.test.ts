@@ -38,5 +38,6 @@ it.each([
 it('lets people complete only what people do', () => {
   expect(isCompletable(buildTask({ mode: 'manual' }))).toBe(true)
   expect(isCompletable(buildTask({ mode: 'autonomous' }))).toBe(false)
+  expect(isCompletable(buildTask({ mode: 'autonomous', assignee: 'Ann' }))).toBe(true)
   expect(isCompletable(buildTask({ mode: 'manual', status: 'completed' }))).toBe(false)
 })

@@ -13,7 +13,8 @@ export const isRetryable = (task: TaskView) =>
   task.status === 'skipped'
 export const isCancellable = (task: TaskView) => !FINAL_TASK.has(task.status)
 /** A task held by a person is completed by a person. */
-export const isCompletable = (task: TaskView) => task.mode === 'manual' && isCancellable(task)
+export const isCompletable = (task: TaskView) =>
+  (task.mode === 'manual' || task.assignee !== null) && isCancellable(task)
 export const needsAnswer = (task: TaskView) => task.status === 'failed' || task.status === 'blocked'
 
 export type QueueFilter = 'all' | 'open' | 'needs_you' | 'finished'

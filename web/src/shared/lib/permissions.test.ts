@@ -48,3 +48,10 @@ it('says which role is needed', () => {
     'You are signed in as viewer; only administrator or project manager may steer executions and queues.',
   )
 })
+
+it('leaves new customers to people with all customers', () => {
+  expect(whyNotPermitted(buildSession({ customers: [] }), 'create_customer')).toContain(
+    'limited to certain customers',
+  )
+  expect(whyNotPermitted(buildSession({ customers: ['c-1'] }), 'command')).toBeNull()
+})

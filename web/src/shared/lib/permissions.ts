@@ -28,7 +28,12 @@ const ROLE_NAME: Record<Role, string> = {
 export function whyNotPermitted(session: SessionView | undefined, permission: Permission): string | null {
   if (!session) return 'Sign in first.'
   const { role } = session.user
-  if (ROLES[permission].includes(role)) return null
+  if (ROLES[permission].includes(role)) {
+    const limited = permission === 'create_customer' && session.customers !== 'all'
+    return limited
+      ? 'You are limited to certain customers; only people with all customers may add one.'
+      : null
+  }
   const needed = ROLES[permission].map((each) => ROLE_NAME[each]).join(' or ')
   return `You are signed in as ${ROLE_NAME[role]}; only ${needed} may ${DOES[permission]}.`
 }

@@ -1,6 +1,6 @@
 import { X } from 'lucide-react'
 import { AlertDialog as RadixAlert, Dialog as RadixDialog } from 'radix-ui'
-import type { ReactNode } from 'react'
+import { type ReactNode, useRef } from 'react'
 import styled, { css } from 'styled-components'
 import { Button } from './Button'
 import { t } from './tokens'
@@ -63,6 +63,26 @@ export const DialogFoot = styled.div`
   & > [data-tone] { flex: 1 1 100%; }
 `
 
+/**
+ * Gives the focus back to what had it before the dialog opened; for an entry of a menu, which is gone by then, to
+ * the menu's button. Dialogs open by state here, so nothing else knows what opened them.
+ */
+function useFocusBack() {
+  const opener = useRef<HTMLElement | null>(null)
+  return {
+    onOpenAutoFocus: () => {
+      const focused = document.activeElement
+      const button = focused?.closest('[role=menu]')?.getAttribute('aria-labelledby')
+      const back = button ? document.getElementById(button) : focused
+      opener.current = back instanceof HTMLElement ? back : null
+    },
+    onCloseAutoFocus: (event: Event) => {
+      event.preventDefault()
+      opener.current?.focus()
+    },
+  }
+}
+
 interface DialogProps {
   open: boolean
   onOpenChange: (open: boolean) => void
@@ -72,11 +92,12 @@ interface DialogProps {
 }
 
 export function Dialog({ open, onOpenChange, title, description, children }: DialogProps) {
+  const focusBack = useFocusBack()
   return (
     <RadixDialog.Root open={open} onOpenChange={onOpenChange}>
       <RadixDialog.Portal>
         <Overlay />
-        <Sheet {...(description ? {} : { 'aria-describedby': undefined })}>
+        <Sheet {...focusBack} {...(description ? {} : { 'aria-describedby': undefined })}>
           <Head>
             <RadixDialog.Title asChild>
               <h2>{title}</h2>
@@ -102,11 +123,12 @@ export function Dialog({ open, onOpenChange, title, description, children }: Dia
 /** A question before something that cannot be taken back: says the consequence, focus starts on Cancel. */
 export function ConfirmDialog(props: DialogProps & { action: ReactNode }) {
   const { open, onOpenChange, title, description, children, action } = props
+  const focusBack = useFocusBack()
   return (
     <RadixAlert.Root open={open} onOpenChange={onOpenChange}>
       <RadixAlert.Portal>
         <AlertOverlay />
-        <AlertSheet>
+        <AlertSheet {...focusBack}>
           <Head>
             <RadixAlert.Title asChild>
               <h2>{title}</h2>
