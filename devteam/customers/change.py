@@ -48,6 +48,13 @@ class CustomerChange:
         wire = view.wire()
         self.changed[(wire["kind"], wire["id"])] = wire
 
+    def show_part(self, kind: str, entity_id: UUID, version: int, **fields: Any) -> None:
+        """Note some fields of an entity, under their names on the wire, where its whole view belongs to a feature
+        that this one does not know.
+        """
+        key = (kind, str(entity_id))
+        self.changed[key] = {**self.changed.get(key, {}), "kind": kind, "id": key[1], "version": version, **fields}
+
     def write(self) -> None:
         """Refresh the card and append everything to the stream; a card that was stored is told as well."""
         if not self.events and not self.changed and self.stored is None:

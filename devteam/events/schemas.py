@@ -46,6 +46,7 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "execution_resumed": lambda d: "Execution resumed",
     "execution_completed": lambda d: "Execution completed",
     "execution_continued": lambda d: "Execution goes on: there is work again",
+    "execution_error": lambda d: "The execution needs a person",
     "execution_aborted": lambda d: "Execution aborted",
     "emergency_stop": lambda d: "Emergency stop",
     "attempt_started": lambda d: f"Attempt {d['number']} started: {d['title']}",

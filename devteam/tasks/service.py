@@ -210,12 +210,13 @@ def continue_execution(change: CustomerChange) -> None:
             """UPDATE executions SET status = 'active', finished_at = NULL, reason_code = NULL, reason = NULL,
                    version = version + 1
                WHERE id = (SELECT id FROM executions WHERE customer_id = :id ORDER BY id DESC LIMIT 1)
-                 AND status = 'completed' AND auto_continue RETURNING id"""
+                 AND status = 'completed' AND auto_continue RETURNING id, version"""
         ),
         {"id": change.customer_id},
     ).first()
     if row is not None:
         change.record("execution_continued", "execution", row.id)
+        change.show_part("execution", row.id, row.version, status="active", statusReason=None, finishedAt=None)
 
 
 def block_dependants(change: CustomerChange, task_id: UUID) -> None:

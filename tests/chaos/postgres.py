@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -70,7 +71,7 @@ def kill_often(storm: Storm, *, times: int, customers: int, tasks: int, chance: 
             time.sleep(chance.uniform(0.2, 1.5))
             killed = storm.server.pid
             storm.kill()
-            eventually(lambda killed=killed: storm.server.pid not in (None, killed), what="the server is back")
+            eventually(partial(_is_back, storm, killed), what="the server is back")
             eventually(lambda: storm.engine.scalar("SELECT 1"), what="the server answers")
         back = time.monotonic()
         progress = [_progress(case) for case in cases]
@@ -79,6 +80,10 @@ def kill_often(storm: Storm, *, times: int, customers: int, tasks: int, chance: 
                 break
             time.sleep(0.2)
         return [problem for case, before in zip(cases, progress, strict=True) for problem in _problems(case, before)]
+
+
+def _is_back(storm: Storm, killed: int | None) -> bool:
+    return storm.server.pid not in (None, killed)
 
 
 def _queue(made: Engine, tasks: int) -> Case:

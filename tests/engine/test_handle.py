@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -37,13 +38,18 @@ def make_handle(*, paused: bool = False, earlier: tuple[RunHandle, ...] = ()) ->
     return RunHandle(RunRef(uuid4(), 1, uuid4()), watching=False, paused=paused, earlier=earlier)
 
 
-def in_thread(act: Callable[[], None]) -> tuple[threading.Thread, list[BaseException]]:
-    errors: list[BaseException] = []
+def tell_and_wait(began: threading.Event, go: threading.Event) -> None:
+    began.set()
+    assert go.wait(5)
+
+
+def in_thread(act: Callable[[], object]) -> tuple[threading.Thread, list[Exception]]:
+    errors: list[Exception] = []
 
     def body() -> None:
         try:
             act()
-        except BaseException as exc:
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the test looks at it
             errors.append(exc)
 
     thread = threading.Thread(target=body, daemon=True)
@@ -141,10 +147,10 @@ def test_a_pause_that_fails_is_told_to_the_one_who_wants_it() -> None:
 
 def test_the_last_wish_wins_when_a_resume_comes_during_a_pause() -> None:
     began, go = threading.Event(), threading.Event()
-    process = Recorded(during_pause=lambda: (began.set(), go.wait(5))[0])
+    process = Recorded(during_pause=partial(tell_and_wait, began, go))
     handle = make_handle()
     with handle.controls(process):
-        pausing, _ = in_thread(lambda: None if handle.pause() else None)
+        pausing, _ = in_thread(handle.pause)
         assert began.wait(5)
         resuming, _ = in_thread(handle.resume)
         go.set()
@@ -155,15 +161,20 @@ def test_the_last_wish_wins_when_a_resume_comes_during_a_pause() -> None:
 
 def test_a_stop_does_not_wait_for_a_pause_that_takes_its_time() -> None:
     began, go = threading.Event(), threading.Event()
-    process = Recorded(during_pause=lambda: (began.set(), go.wait(5))[0])
+    process = Recorded(during_pause=partial(tell_and_wait, began, go))
     handle = make_handle()
-    with pytest.raises(Stopped), handle.controls(process):
-        pausing, _ = in_thread(lambda: None if handle.pause() else None)
-        assert began.wait(5)
-        handle.stop(Stop.EMERGENCY)
-        assert process.orders == ["pause", "terminate"]
-        go.set()
-        pausing.join(5)
+
+    def work() -> None:
+        with handle.controls(process):
+            pausing, _ = in_thread(handle.pause)
+            assert began.wait(5)
+            handle.stop(Stop.EMERGENCY)
+            assert process.orders == ["pause", "terminate"]
+            go.set()
+            pausing.join(5)
+
+    with pytest.raises(Stopped):
+        work()
 
 
 def test_a_pause_is_in_force_only_after_an_effect_that_is_under_way() -> None:
@@ -201,7 +212,7 @@ def test_a_stop_reaches_a_run_that_waits_for_earlier_ones() -> None:
 def test_commands_from_many_threads_never_leave_a_run_paused_that_was_resumed_last() -> None:
     handle, process = make_handle(), Recorded()
     with handle.controls(process):
-        threads = [in_thread(handle.pause if n % 2 else handle.resume)[0] for n in range(40)]  # type: ignore[arg-type]
+        threads = [in_thread(handle.pause if n % 2 else handle.resume)[0] for n in range(40)]
         for thread in threads:
             thread.join(5)
         handle.resume()

@@ -8,6 +8,7 @@ import pytest
 
 from devteam.access.model import ENGINE
 from devteam.adapters.git.attempts import task_branch
+from devteam.executions.model import Phase
 from devteam.projects.schemas import ProjectPatch
 from tests.engine.world import Engine, eventually, gate, is_root
 from tests.integration.git_projects import git
@@ -250,7 +251,7 @@ def test_work_on_a_base_that_moved_is_rebased_verified_again_and_delivered(worki
     attempt = case.attempt(task)
     assert case.view(task).status == "completed", attempt.reason
     assert case.subjects()[0].endswith("Change") and case.subjects()[1] == "moved"
-    assert [span.phase for span in attempt.phases].count("quality_assurance") == 2
+    assert [span.phase for span in attempt.phases].count(Phase.QUALITY_ASSURANCE) == 2
     assert (attempt.round, case.show("theirs"), case.show("new")) == (2, "theirs", "new")
 
 

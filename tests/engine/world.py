@@ -39,7 +39,7 @@ PATIENCE = 60.0
 """Seconds that a test waits for the engine; the machine may be busy with a lot else."""
 
 
-def eventually(look: Callable[[], T], *, timeout: float = PATIENCE, what: str = "") -> T:
+def eventually(look: Callable[[], T | None], *, timeout: float = PATIENCE, what: str = "") -> T:
     """The first true answer; none is given while the database is away."""
     deadline = time.monotonic() + timeout
     while True:
@@ -303,7 +303,7 @@ def texts(items: Sequence[Any]) -> list[str]:
 
 def states(processes: Sequence[psutil.Process]) -> set[str]:
     """Their states."""
-    found = set()
+    found: set[str] = set()
     for process in processes:
         try:
             found.add(process.status())
