@@ -49,6 +49,7 @@ class SecretBox:
         try:
             return self._key_file.read_bytes()
         except FileNotFoundError:
+            self._key_file.parent.mkdir(parents=True, exist_ok=True)
             fresh = self._key_file.with_name(f".{self._key_file.name}.{os.getpid()}")
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:

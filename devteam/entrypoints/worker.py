@@ -12,8 +12,8 @@ from devteam.adapters.executors.policy import allows_inside
 from devteam.adapters.executors.profiles import PROFILES
 from devteam.adapters.fences import ResourceLimits
 from devteam.adapters.git.attempts import GitDeliveries, GitWorkspaces, delivery_message
-from devteam.adapters.processes import CommandSpec, RunningCommand, kill_marked, kill_orphans, scrubbed_environment
 from devteam.adapters.model_gateway import GatewayModels, GatewayStore, ModelGateway, PriceTable
+from devteam.adapters.processes import CommandSpec, RunningCommand, kill_marked, kill_orphans, scrubbed_environment
 from devteam.adapters.secret_box import SecretBox
 from devteam.executions.lifecycle import Lifecycle
 from devteam.kit.clock import Clock, utc_now

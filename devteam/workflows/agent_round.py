@@ -60,9 +60,7 @@ class AgentExecutor:
         self._agents = agents
         self._models = models
 
-    def run(
-        self, job: Job, workspace: Path, held: Held, on_output: Callable[[str], None]
-    ) -> CommandEnd:
+    def run(self, job: Job, workspace: Path, held: Held, on_output: Callable[[str], None]) -> CommandEnd:
         """One round: the first, or one that mends what the gates found."""
         session = SessionLog(self._database, self._clock, job.ref.attempt_id, on_output)
         with self._models.access(job) as lease:

@@ -61,7 +61,6 @@ class Leader:
                     workers.bury(connection, row.id, event="worker_lost", now=self._clock())
             led, self._leads = self._leads, workers.lead(connection, self._worker_id, lease=self._lease)
         if self._leads and not led:
-            self._sure_since = _seconds_since_boot()
             log.info("leading", worker=str(self._worker_id))
 
     def lost_database(self) -> None:
@@ -117,8 +116,10 @@ class Leader:
             log.warning("attempt_lost", attempt=str(row.id), goes_on=again)
 
     def _is_sure(self) -> bool:
-        """A lease that only lapsed counts once this worker has led for two leases without losing the database."""
-        return _seconds_since_boot() - self._sure_since > 2 * self._lease
+        """A lease that only lapsed counts once this worker has had the database for longer than a lease: its holder
+        could have renewed it all that time.
+        """
+        return _seconds_since_boot() - self._sure_since > 1.5 * self._lease
 
     def _any_worker(self, connection: Connection) -> UUID | None:
         """The least loaded living worker: lost work held a slot before, so it does not wait for a free one."""

@@ -36,8 +36,9 @@ class Earlier:
 
 def first_prompt(job: Job, conventions: str, earlier: Sequence[Earlier]) -> str:
     """The prompt of a first round."""
+    task = _data("task", _task(job))
     parts = [
-        f"You work in a git repository, in the folder you were started in. Do this task:\n\n{_data('task', _task(job))}",
+        f"You work in a git repository, in the folder you were started in. Do this task:\n\n{task}",
         _done(job),
         _data("conventions of the repository", conventions) if conventions else "",
         _tried(earlier),
@@ -83,7 +84,7 @@ def _done(job: Job) -> str:
     checks = [f"- {_criterion(criterion)}" for criterion in job.criteria]
     for gate in job.gates_of(GateStage.POST_TASK):
         run = " ".join(gate.argv) if gate.argv is not None else f"the script: {gate.script}"
-        checks.append(f"- the gate “{gate.name}” passes: {run}")
+        checks.append(f'- the gate "{gate.name}" passes: {run}')
     if not checks:
         return "It is done when the change is complete and nothing that worked before is broken."
     return "It is done when all of these hold:\n" + "\n".join(checks)
@@ -108,5 +109,5 @@ def _tried(earlier: Sequence[Earlier]) -> str:
 
 def _data(label: str, text: str) -> str:
     """Text between marks that it cannot close itself."""
-    clean = text.replace("<<<", "‹‹‹").replace(">>>", "›››")
+    clean = text.replace("<<<", "< < <").replace(">>>", "> > >")
     return f"<<<data: {label}\n{clean}\n>>>"

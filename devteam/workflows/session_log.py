@@ -20,9 +20,7 @@ log = get_logger(__name__)
 class SessionLog:
     """The record of one run's session. Entries are evidence: one that cannot be stored never stops the work."""
 
-    def __init__(
-        self, database: Database, clock: Clock, attempt_id: UUID, write: Callable[[str], None]
-    ) -> None:
+    def __init__(self, database: Database, clock: Clock, attempt_id: UUID, write: Callable[[str], None]) -> None:
         self._database = database
         self._clock = clock
         self._attempt_id = attempt_id

@@ -124,9 +124,7 @@ def _folders(profile: AgentProfile) -> tuple[Path, ...]:
         return ()
     real = Path(found).resolve()
     package = next((parent for parent in real.parents if parent.name == "node_modules"), real.parent)
-    return tuple(
-        folder for folder in dict.fromkeys((Path(found).parent, package)) if not folder.is_relative_to("/usr")
-    )
+    return tuple(folder for folder in dict.fromkeys((Path(found).parent, package)) if not folder.is_relative_to("/usr"))
 
 
 class _Talk:
@@ -260,7 +258,7 @@ class _Talk:
 
 async def _gone(reader: asyncio.StreamReader) -> None:
     """Ends when the agent's output does."""
-    while not reader.at_eof():
+    while not reader.at_eof():  # noqa: ASYNC110 - a stream reader has no event for its end
         await asyncio.sleep(0.1)
 
 
@@ -271,6 +269,5 @@ def _copy(stream: io.FileIO, mode: str) -> Any:
 
 def _first_line(error: Exception) -> str:
     detail = getattr(error, "data", None)
-    text = f"{error} {detail if detail else ''}".strip() or type(error).__name__
+    text = f"{error} {detail or ''}".strip() or type(error).__name__
     return text.splitlines()[0][:300]
-

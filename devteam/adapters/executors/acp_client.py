@@ -37,7 +37,8 @@ _KINDS: Mapping[str, EntryKind] = {
 
 class AgentClient:
     """The client that the agent talks to. Files are reached inside the workspace only, whatever path it names:
-    some agents write through their client, which stands outside the fence."""
+    some agents write through their client, which stands outside the fence.
+    """
 
     def __init__(self, workspace: Path, session: Session, allows: Allows) -> None:
         self._workspace = workspace.resolve()

@@ -75,9 +75,7 @@ class CommandGateRunner:
         return end if reason is None else replace(end, error=reason)
 
 
-def _spec(
-    command: Command, time_limit: float, job: Job, folder: Path, extra: dict[str, str]
-) -> CommandSpec:
+def _spec(command: Command, time_limit: float, job: Job, folder: Path, extra: dict[str, str]) -> CommandSpec:
     return CommandSpec(
         cwd=folder,
         env=scrubbed_environment(home=folder.parent / "home", extra=extra),

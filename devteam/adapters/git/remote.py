@@ -137,7 +137,8 @@ def _check_folder(repository: str) -> None:
         return
     path = Path(repository)
     try:
-        is_folder = path.is_dir() if path.stat() else False
+        path.stat()  # raises what tells a missing folder from an unreadable one
+        is_folder = path.is_dir()
         if is_folder:
             git_dir = path / ".git" if (path / ".git").is_dir() else path
             for entry in (path, git_dir, git_dir / "HEAD", git_dir / "objects", git_dir / "refs"):

@@ -65,13 +65,13 @@ class ModelGateway:
     """Forwards model calls for attempts."""
 
     def __init__(self, store: GatewayStore, prices: PriceTable, clock: Clock, socket_path: Path) -> None:
-        self._store = store
-        self._prices = prices
-        self._clock = clock
+        self.store = store
+        self.prices = prices
+        self.clock = clock
         self._socket_path = socket_path
         self._leases: dict[str, GatewayLease] = {}
         self._providers: tuple[float, list[Provider]] = (0.0, [])
-        self._client: httpx.AsyncClient | None = None
+        self.client: httpx.AsyncClient | None = None
         self._servers: list[uvicorn.Server] = []
         self._ready = threading.Event()
         self._starting = threading.Lock()
@@ -105,7 +105,7 @@ class ModelGateway:
             key=f"dt-{secrets.token_urlsafe(32)}",
             base_url=f"http://127.0.0.1:{self._port}",
             socket_path=self._socket_path,
-            budget=Budget(budget_usd, spent=self._store.spent(attempt_id)),
+            budget=Budget(budget_usd, spent=self.store.spent(attempt_id)),
             model=model,
         )
         self._leases[lease.key] = lease
@@ -131,13 +131,13 @@ class ModelGateway:
         timeout = httpx.Timeout(connect=10, read=600, write=60, pool=600)
         limits = httpx.Limits(max_connections=1000, max_keepalive_connections=50)
         async with httpx.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False, trust_env=True) as client:
-            self._client = client
+            self.client = client
             self._servers = [self._server(app), self._server(app)]
             tasks = [
                 asyncio.create_task(server.serve(sockets=[listener]))
                 for server, listener in zip(self._servers, (private, local), strict=True)
             ]
-            while not all(server.started for server in self._servers):
+            while not all(server.started for server in self._servers):  # noqa: ASYNC110 - it offers no event to wait for
                 await asyncio.sleep(0.01)
             self._ready.set()
             await asyncio.gather(*tasks)
@@ -161,7 +161,7 @@ class ModelGateway:
     async def _models(self, request: Request) -> Response:
         if self._lease_of(request) is None:
             return _refusal(401, "This key opens nothing here.")
-        names = sorted({model for provider in await self._known_providers() for model in provider.models})
+        names = sorted({model for provider in await self.known_providers() for model in provider.models})
         return JSONResponse({"object": "list", "data": [{"id": name, "object": "model"} for name in names]})
 
     async def _forward(self, request: Request) -> Response:
@@ -180,11 +180,11 @@ class ModelGateway:
         kind = next(kind for path, kind in _KINDS.items() if request.url.path.endswith(path))
         return await _Forwarding(self, lease, request, call, kind).run()
 
-    async def _known_providers(self) -> list[Provider]:
+    async def known_providers(self) -> list[Provider]:
         """The providers, read anew every few seconds so that edits and other workers' parking are seen."""
         at, providers = self._providers
         if time.monotonic() - at > PROVIDERS_FRESH:
-            providers = await run_in_threadpool(self._store.providers)
+            providers = await run_in_threadpool(self.store.providers)
             self._providers = (time.monotonic(), providers)
         return providers
 
@@ -212,10 +212,10 @@ class _Forwarding:
     async def run(self) -> Response:
         """Find a provider that takes the call, waiting for parked ones, and pass its answer on."""
         while True:
-            providers = [p for p in await self._gateway._known_providers() if p.takes(self._kind, self._model)]
+            providers = [p for p in await self._gateway.known_providers() if p.takes(self._kind, self._model)]
             if not providers:
                 return self._refuse(404, f"No provider of kind {self._kind} offers the model {self._model}.")
-            now = self._gateway._clock()
+            now = self._gateway.clock()
             free = [p for p in providers if p.parked_until is None or p.parked_until <= now]
             for number, provider in enumerate(free):
                 refused = self._reserve(provider)
@@ -235,7 +235,7 @@ class _Forwarding:
             budget.reserve(self._id, 0.0)
             return None
         worst = Usage(input_tokens=len(json.dumps(self._call)) // 3, output_tokens=self._output_limit())
-        cost = self._gateway._prices.cost(self._model, worst, base_url=provider.base_url)
+        cost = self._gateway.prices.cost(self._model, worst, base_url=provider.base_url)
         if cost is None:
             return self._refuse(402, f"The price of {self._model} is unknown, so the budget cannot be kept: set one.")
         if not budget.reserve(self._id, cost):
@@ -252,7 +252,7 @@ class _Forwarding:
 
     async def _ask(self, provider: Provider, *, last: bool) -> Response | None:
         """The provider's answer; None when another one, or a later time, should be tried."""
-        client = self._gateway._client
+        client = self._gateway.client
         assert client is not None
         request = client.build_request(
             "POST", self._address(provider), headers=self._headers(provider), content=self._body()
@@ -314,7 +314,7 @@ class _Forwarding:
             await asyncio.shield(self._record(provider, answer.status_code, reader.finish()))
 
     async def _record(self, provider: Provider, status: int, usage: Usage) -> None:
-        cost = self._gateway._prices.cost(self._model, usage, base_url=provider.base_url) if usage.known else 0.0
+        cost = self._gateway.prices.cost(self._model, usage, base_url=provider.base_url) if usage.known else 0.0
         self._lease.budget.settle(self._id, cost or 0.0)
         self._lease.models_seen.add(self._model)
         call = Call(
@@ -326,24 +326,24 @@ class _Forwarding:
             cost=cost if usage.known else None,
             seconds=time.monotonic() - self._began,
         )
-        await run_in_threadpool(self._gateway._store.record, call)
+        await run_in_threadpool(self._gateway.store.record, call)
 
     async def _park(self, provider: Provider, answer: httpx.Response) -> None:
-        until, told = free_again(answer.headers, self._gateway._clock())
+        until, told = free_again(answer.headers, self._gateway.clock())
         await answer.aclose()
         await self._record(provider, 429, Usage())
         reason = "It asked to wait until then." if told else "It said that there were too many requests."
-        await run_in_threadpool(self._gateway._store.park, provider.id, until, reason)
+        await run_in_threadpool(self._gateway.store.park, provider.id, until, reason)
         self._gateway.forget_providers()
         log.warning("provider_parked", provider=provider.name, until=until.isoformat())
 
     async def _wait(self, providers: list[Provider]) -> Response | None:
         """Hold the call until the first provider is free again; the 429 when that is too long."""
-        fresh = [p for p in await self._gateway._known_providers() if p.id in {known.id for known in providers}]
+        fresh = [p for p in await self._gateway.known_providers() if p.id in {known.id for known in providers}]
         parked = [p.parked_until for p in fresh if p.parked_until is not None]
         if not parked or len(parked) < len(fresh):
             return None
-        now = self._gateway._clock()
+        now = self._gateway.clock()
         seconds = (min(parked) - now).total_seconds()
         self._lease.parked_until = min(parked)
         if time.monotonic() - self._began + seconds > LONGEST_HOLD:

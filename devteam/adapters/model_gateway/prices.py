@@ -33,8 +33,9 @@ class PriceTable:
         own = self._overrides().get(model)
         if own is not None:
             return own.cost(usage)
-        from genai_prices import Usage as Reported
-        from genai_prices import calc_price
+        # The table is 20 MB in memory, which a worker without agents need not pay.
+        from genai_prices import Usage as Reported  # noqa: PLC0415
+        from genai_prices import calc_price  # noqa: PLC0415
 
         reported = Reported(
             input_tokens=usage.input_tokens,
