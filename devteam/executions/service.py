@@ -238,7 +238,7 @@ class ExecutionService:
     def _stop_attempts(self, change: CustomerChange, stop: Stop, *, task_id: UUID | None = None) -> int:
         return change.connection.execute(
             sql(
-                """UPDATE attempts SET stop_requested = :stop, version = version + 1
+                """UPDATE attempts SET stop_requested = :stop
                    WHERE customer_id = :customer_id AND outcome IS NULL AND stop_requested IS NULL
                      AND (CAST(:task_id AS uuid) IS NULL OR task_id = :task_id)"""
             ),

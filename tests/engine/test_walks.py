@@ -4,7 +4,9 @@ No process runs here: the walk itself says what phases find out, as a worker wou
 must be legal, the stream complete, the card true and the live page equal to a fresh one.
 """
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -15,7 +17,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import Phase as Step
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
     initialize,
     invariant,
@@ -26,6 +27,7 @@ from hypothesis.stateful import (
 
 from devteam.access.model import ENGINE
 from devteam.customers.card import next_task, refresh_card
+from devteam.customers.model import PriorityClass
 from devteam.customers.schemas import CustomerInput, CustomerPatch
 from devteam.customers.service import CustomerService
 from devteam.events.repository import read_live
@@ -43,7 +45,7 @@ from devteam.executions.queries import customer_snapshot
 from devteam.executions.service import ExecutionService
 from devteam.kit.clock import utc_now
 from devteam.kit.db import Database, sql
-from devteam.kit.errors import Conflict, DevTeamError, Fenced, Invalid
+from devteam.kit.errors import Conflict, DevTeamError, Fenced, Invalid, NotFound
 from devteam.kit.ids import new_id
 from devteam.projects.ports import RepositoryHead
 from devteam.projects.schemas import ProjectInput
@@ -55,6 +57,7 @@ from devteam.workers import repository as workers
 from devteam.workflows.dispatch import Dispatcher
 
 LEASE = 3600.0
+NUMBER = st.integers(0, 9)
 AHEAD = {
     Phase.PLANNING: Phase.EXECUTION,
     Phase.EXECUTION: Phase.QUALITY_ASSURANCE,
@@ -98,8 +101,6 @@ class EngineWalk(RuleBasedStateMachine):
     """Everything that people and workers may do, in any order."""
 
     database: Database
-    customers = Bundle("customers")
-    tasks = Bundle("tasks")
 
     @initialize()
     def begin(self) -> None:
@@ -108,11 +109,23 @@ class EngineWalk(RuleBasedStateMachine):
         self.ids: list[UUID] = []
         self.projects: dict[UUID, UUID] = {}
         self.of_task: dict[UUID, UUID] = {}
+        self.done: Counter[str] = Counter()
         self.lifecycle = Lifecycle(self.database, self.clock)
         self.executions = ExecutionService(self.database, self.clock)
         self.task_service = TaskService(self.database, self.clock)
         self.worker = self.join()
         self.dispatcher = Dispatcher(self.database, self.clock, lease=LEASE)
+        for customer in (self.add_customer(), self.add_customer()):
+            first = self.new_task(customer)
+            self.new_task(customer, depends_on=[first])
+            self.new_task(customer)
+            self.executions.start(ENGINE, customer)
+
+    def a_customer(self, number: int) -> UUID:
+        return self.ids[number % len(self.ids)]
+
+    def a_task(self, number: int) -> UUID:
+        return list(self.of_task)[number % len(self.of_task)]
 
     def clock(self) -> datetime:
         self.now += timedelta(seconds=1)
@@ -146,7 +159,6 @@ class EngineWalk(RuleBasedStateMachine):
 
     # --- people ---
 
-    @rule(target=customers)
     def add_customer(self) -> UUID:
         service = CustomerService(self.database, self.clock)
         card = service.create(ENGINE, CustomerInput(name=f"Customer {uuid4()}"))
@@ -158,94 +170,111 @@ class EngineWalk(RuleBasedStateMachine):
         self.seen[card.id] = self.fresh(card.id)
         return card.id
 
-    @rule(customer=customers, priority=st.sampled_from(["priority_customer", "low_priority_customer"]))
-    def change_priority(self, customer: UUID, priority: str) -> None:
-        CustomerService(self.database, self.clock).edit(ENGINE, customer, CustomerPatch(priority_class=priority))
+    @rule(customer=NUMBER, priority=st.sampled_from(["priority_customer", "low_priority_customer"]))
+    def change_priority(self, customer: int, priority: str) -> None:
+        CustomerService(self.database, self.clock).edit(
+            ENGINE, self.a_customer(customer), CustomerPatch(priority_class=PriorityClass(priority))
+        )
 
     @rule(
-        target=tasks,
-        customer=customers,
-        dependency=st.none() | tasks,
+        customer=NUMBER,
+        dependency=st.none() | NUMBER,
         manual=st.sampled_from([False, False, False, True]),
         head=st.booleans(),
     )
-    def add_task(self, customer: UUID, dependency: UUID | None, manual: bool, head: bool) -> UUID:
-        ours = dependency is not None and self.of_task[dependency] == customer
-        wanted = TaskInput(
-            project_id=self.projects[customer],
-            title="T",
-            command={"argv": ["true"]},
-            depends_on=[dependency] if ours else [],
-            mode="manual" if manual else "autonomous",
-            position="head" if head else "tail",
-        )
-        task = self.task_service.add(ENGINE, customer, wanted)
+    def add_task(self, customer: int, dependency: int | None, manual: bool, head: bool) -> None:
+        needed = [] if dependency is None else [self.a_task(dependency)]
+        ours = all(self.of_task[task] == self.a_customer(customer) for task in needed)
+        with self.refused(*([] if ours else [Invalid])):
+            self.new_task(
+                self.a_customer(customer),
+                depends_on=needed,
+                mode="manual" if manual else "autonomous",
+                position="head" if head else "tail",
+            )
+
+    def new_task(self, customer: UUID, **fields: Any) -> UUID:
+        wanted = {"project_id": self.projects[customer], "title": "T", "command": {"argv": ["true"]}, **fields}
+        task = self.task_service.add(ENGINE, customer, TaskInput.model_validate(wanted))
         self.of_task[task.id] = customer
         return task.id
 
-    @rule(task=tasks, other=tasks)
-    def depend(self, task: UUID, other: UUID) -> None:
+    @rule(task=NUMBER, other=NUMBER)
+    def depend(self, task: int, other: int) -> None:
         with self.refused(Invalid, Conflict):
-            self.task_service.edit(ENGINE, task, TaskPatch(depends_on=[other]))
+            self.task_service.edit(ENGINE, self.a_task(task), TaskPatch(depends_on=[self.a_task(other)]))
 
-    @rule(task=tasks)
-    def depend_on_nothing(self, task: UUID) -> None:
+    @rule(task=NUMBER)
+    def depend_on_nothing(self, task: int) -> None:
         with self.refused(Conflict):
-            self.task_service.edit(ENGINE, task, TaskPatch(depends_on=[]))
+            self.task_service.edit(ENGINE, self.a_task(task), TaskPatch(depends_on=[]))
 
-    @rule(task=tasks, before=st.none() | tasks)
-    def move(self, task: UUID, before: UUID | None) -> None:
-        ours = before is not None and self.of_task[before] == self.of_task[task]
-        with self.refused(Conflict, Invalid):
-            self.task_service.move(ENGINE, task, before if ours else None)
+    @rule(task=NUMBER, before=st.none() | NUMBER)
+    def move(self, task: int, before: int | None) -> None:
+        target = None if before is None else self.a_task(before)
+        with self.refused(Conflict, Invalid, NotFound):
+            self.task_service.move(ENGINE, self.a_task(task), target)
 
-    @rule(task=tasks)
-    def complete_by_hand(self, task: UUID) -> None:
+    @rule(task=NUMBER)
+    def complete_by_hand(self, task: int) -> None:
         with self.refused(Conflict):
-            self.task_service.complete_manual(ENGINE, task)
+            self.task_service.complete_manual(ENGINE, self.a_task(task))
 
-    @rule(task=tasks)
-    def cancel(self, task: UUID) -> None:
+    @rule(task=NUMBER)
+    def cancel(self, task: int) -> None:
         with self.refused(Conflict):
-            self.executions.cancel_task(ENGINE, task, None)
+            self.executions.cancel_task(ENGINE, self.a_task(task), None)
 
-    @rule(task=tasks)
-    def retry(self, task: UUID) -> None:
+    @rule(task=NUMBER)
+    def retry(self, task: int) -> None:
         with self.refused(Conflict):
-            self.executions.retry_task(ENGINE, task)
+            self.executions.retry_task(ENGINE, self.a_task(task))
 
-    @rule(customer=customers)
-    def start(self, customer: UUID) -> None:
-        first, _ = self.executions.start(ENGINE, customer)
-        again, new = self.executions.start(ENGINE, customer)
+    @rule(customer=NUMBER)
+    def start(self, customer: int) -> None:
+        first, _ = self.executions.start(ENGINE, self.a_customer(customer))
+        again, new = self.executions.start(ENGINE, self.a_customer(customer))
         assert new is False or first.status in ("completed", "aborted")
         assert first.id == again.id or first.status in ("completed", "aborted")
 
-    @rule(customer=customers, mode=st.sampled_from(list(PauseMode)))
-    def pause(self, customer: UUID, mode: PauseMode) -> None:
+    @rule(customer=NUMBER, mode=st.sampled_from(list(PauseMode)))
+    def pause(self, customer: int, mode: PauseMode) -> None:
         self.command(customer, lambda e: self.executions.pause(ENGINE, e, mode))
 
-    @rule(customer=customers)
-    def resume(self, customer: UUID) -> None:
+    @rule(customer=NUMBER)
+    def resume(self, customer: int) -> None:
         self.command(customer, lambda e: self.executions.resume(ENGINE, e))
 
-    @rule(customer=customers)
-    def abort(self, customer: UUID) -> None:
+    @rule(customer=NUMBER)
+    def abort_and_start_again(self, customer: int) -> None:
         self.command(customer, lambda e: self.executions.abort(ENGINE, e, "because"))
+        self.executions.start(ENGINE, self.a_customer(customer))
 
-    @rule()
-    def emergency_stop(self) -> None:
+    @rule(obeyed=st.booleans(), over=st.booleans())
+    def emergency(self, obeyed: bool, over: bool) -> None:
         self.executions.emergency_stop(ENGINE, "fire")
-
-    @rule()
-    def emergency_resume(self) -> None:
-        self.executions.emergency_resume(ENGINE)
+        if obeyed:
+            self.obey()
+        if over:
+            self.executions.emergency_resume(ENGINE)
 
     # --- workers ---
 
     @rule()
     def dispatch(self) -> None:
-        self.dispatcher.turn(self.worker)
+        self.done["dispatched"] += len(self.dispatcher.turn(self.worker))
+
+    @rule(name=st.sampled_from(sorted(ENDINGS)))
+    def work_one_through(self, name: str) -> None:
+        self.dispatch()
+        for row in self.running()[:1]:
+            ref = RunRef(row.id, row.run, row.customer_id)
+            phase = Phase(row.phase)
+            while phase is not Phase.DELIVERY:
+                phase = AHEAD[phase]
+                self.lifecycle.enter_phase(ref, phase)
+            self.lifecycle.finish(ref, ENDINGS[name])
+            self.done[name] += 1
 
     @precondition(lambda self: self.running())
     @rule(data=st.data())
@@ -269,6 +298,7 @@ class EngineWalk(RuleBasedStateMachine):
             return
         ref = RunRef(row.id, row.run, row.customer_id)
         self.lifecycle.finish(ref, ending)
+        self.done[name] += 1
         with pytest.raises(Fenced):
             self.lifecycle.finish(ref, ending)
 
@@ -281,6 +311,7 @@ class EngineWalk(RuleBasedStateMachine):
             ids=self.ids,
         ):
             ref = RunRef(row.id, row.run, row.customer_id)
+            self.done["obeyed"] += 1
             if row.stop_requested:
                 self.lifecycle.stopped(ref, Stop(row.stop_requested), {"workspace_kept": False})
             elif row.pause_requested == PauseMode.NOW:
@@ -322,18 +353,18 @@ class EngineWalk(RuleBasedStateMachine):
 
     # --- helpers ---
 
-    def refused(self, *errors: type[DevTeamError]) -> Any:
-        """An act that the state may refuse; then nothing has changed."""
-        return _Refusable(errors)
+    def refused(self, *errors: type[DevTeamError]) -> AbstractContextManager[None]:
+        """An act that the state may refuse."""
+        return suppress(*errors)
 
-    def command(self, customer: UUID, act: Any) -> None:
+    def command(self, number: int, act: Any) -> None:
+        customer = self.a_customer(number)
         found = self.rows("SELECT id FROM executions WHERE customer_id = :c ORDER BY id DESC LIMIT 1", c=customer)
-        if found:
-            with self.refused(Conflict):
-                act(found[0].id)
-                before = self.fresh(customer)
-                act(found[0].id)  # the second click
-                assert self.fresh(customer)[1] == before[1]
+        with self.refused(Conflict):
+            act(found[0].id)
+            before = self.fresh(customer)
+            act(found[0].id)  # the second click
+            assert self.fresh(customer)[1] == before[1]
 
     def fresh(self, customer: UUID) -> tuple[int, dict[tuple[str, str], dict[str, Any]]]:
         with self.database.snapshot() as connection:
@@ -459,17 +490,6 @@ class EngineWalk(RuleBasedStateMachine):
         )
 
 
-class _Refusable:
-    def __init__(self, errors: tuple[type[DevTeamError], ...]) -> None:
-        self._errors = errors
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        return kind is not None and issubclass(kind, self._errors)
-
-
 def differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
     return {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
 
@@ -482,8 +502,14 @@ def walk_database(engine_url: str) -> Iterator[Database]:
 
 
 def test_whatever_people_and_workers_do_the_state_stays_legal_and_the_page_true(walk_database: Database) -> None:
+    done: Counter[str] = Counter()
+
     class Walk(EngineWalk):
         database = walk_database
+
+        def teardown(self) -> None:
+            super().teardown()
+            done.update(self.done)
 
     run_state_machine_as_test(
         Walk,
@@ -495,3 +521,4 @@ def test_whatever_people_and_workers_do_the_state_stays_legal_and_the_page_true(
             suppress_health_check=list(HealthCheck),
         ),
     )
+    assert all(done[name] for name in (*ENDINGS, "dispatched", "obeyed")), f"the walks went nowhere: {done}"
