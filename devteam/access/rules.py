@@ -13,6 +13,7 @@ class Permission(StrEnum):
 
     READ = "read"
     RETRY_TASK = "retry_task"
+    GUIDE_ATTEMPT = "guide_attempt"
     COMMAND = "command"
     CREATE_CUSTOMER = "create_customer"
     MANAGE_USERS = "manage_users"
@@ -22,6 +23,7 @@ class Permission(StrEnum):
 ROLES: Mapping[Permission, frozenset[Role]] = {
     Permission.READ: frozenset(Role),
     Permission.RETRY_TASK: frozenset({Role.ADMIN, Role.PROJECT_MANAGER, Role.DEVELOPER}),
+    Permission.GUIDE_ATTEMPT: frozenset({Role.ADMIN, Role.PROJECT_MANAGER, Role.DEVELOPER}),
     Permission.COMMAND: frozenset({Role.ADMIN, Role.PROJECT_MANAGER}),
     Permission.CREATE_CUSTOMER: frozenset({Role.ADMIN, Role.PROJECT_MANAGER}),
     Permission.MANAGE_USERS: frozenset({Role.ADMIN}),
@@ -31,6 +33,7 @@ ROLES: Mapping[Permission, frozenset[Role]] = {
 _NAMES = {
     Permission.READ: "read this",
     Permission.RETRY_TASK: "retry tasks",
+    Permission.GUIDE_ATTEMPT: "give guidance to agents",
     Permission.COMMAND: "steer executions and queues",
     Permission.CREATE_CUSTOMER: "create customers",
     Permission.MANAGE_USERS: "manage users",

@@ -15,8 +15,12 @@ from devteam.access.model import SESSION_COOKIE, Actor
 from devteam.access.routes import router as access_routes
 from devteam.access.service import AccessService
 from devteam.adapters.git.probe import probe_repository
+from devteam.adapters.secret_box import SecretBox
 from devteam.customers.routes import router as customer_routes
 from devteam.customers.service import CustomerService
+from devteam.entrypoints.catalogue import executor_profiles
+from devteam.executions.agent_routes import router as agent_routes
+from devteam.executions.agents import Agents
 from devteam.executions.reads import ExecutionReads, LivePosition
 from devteam.executions.routes import router as execution_routes
 from devteam.executions.service import ExecutionService
@@ -35,6 +39,8 @@ from devteam.migrations.run import HEAD, current_revision
 from devteam.projects.ports import RepositoryProbe
 from devteam.projects.routes import router as project_routes
 from devteam.projects.service import ProjectService
+from devteam.providers.routes import router as provider_routes
+from devteam.providers.service import ProviderService
 from devteam.tasks.routes import router as task_routes
 from devteam.tasks.service import TaskService
 
@@ -48,8 +54,9 @@ TAGS = [
     {"name": "projects", "description": "Git repositories of customers, with gates and delivery mode."},
     {"name": "tasks", "description": "Customers' queues."},
     {"name": "executions", "description": "Working through queues: start, pause, resume, abort, emergency stop."},
-    {"name": "attempts", "description": "Single runs at a task: phases, gates, output, diff."},
-    {"name": "system", "description": "Workers and sums."},
+    {"name": "attempts", "description": "Single runs at a task: phases, gates, output, diff, an agent's session."},
+    {"name": "providers", "description": "Model providers, their order and keys, and prices."},
+    {"name": "system", "description": "Workers, executors and sums."},
 ]
 
 
@@ -74,7 +81,16 @@ def create_app(settings: WebSettings, *, clock: Clock = utc_now, probe: Reposito
     app.state.provided = _services(settings, database, clock, probe, access, hub)
     app.add_middleware(RequestGuard, max_body_bytes=settings.max_body_bytes)
     problems.install(app)
-    for router in (access_routes, customer_routes, project_routes, task_routes, execution_routes, live_routes):
+    for router in (
+        access_routes,
+        customer_routes,
+        project_routes,
+        task_routes,
+        execution_routes,
+        agent_routes,
+        provider_routes,
+        live_routes,
+    ):
         app.include_router(router)
     _add_health(app, database)
     app.router.routes.append(page_route(settings.web_app or Path(devteam.__file__).parent / "web_app"))
@@ -99,6 +115,8 @@ def _services(
         ProjectService(database, clock, probe),
         TaskService(database, clock),
         ExecutionService(database, clock),
+        Agents(database, clock, executor_profiles()),
+        ProviderService(database, clock, SecretBox(settings.data_folder / "run" / "secret.key")),
         ExecutionReads(database, clock, LivePosition(hub.overview_position, lambda: hub.customer_epoch)),
     )
     return {type(part): part for part in parts}

@@ -49,6 +49,7 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "execution_error": lambda d: "The execution needs a person",
     "execution_aborted": lambda d: "Execution aborted",
     "emergency_stop": lambda d: "Emergency stop",
+    "guidance_added": lambda d: f"Guidance for the agent: {d['title']}",
     "attempt_started": lambda d: f"Attempt {d['number']} started: {d['title']}",
     "attempt_phase": lambda d: f"{d['phase'].replace('_', ' ').capitalize()} began: {d['title']}",
     "attempt_lost": lambda d: "A worker was lost; the attempt goes on elsewhere",

@@ -21,7 +21,15 @@ from devteam.tasks.repository import tasks_of
 
 NEWEST_ATTEMPTS = 50
 
-ATTEMPT_COLUMNS = """a.*, t.title AS task_title,
+USED = """(SELECT jsonb_build_object('calls', count(*), 'input_tokens', coalesce(sum(u.input_tokens), 0),
+                      'cached_tokens', coalesce(sum(u.cached_tokens), 0),
+                      'output_tokens', coalesce(sum(u.output_tokens), 0),
+                      'cost_usd', CASE WHEN count(*) FILTER (WHERE u.cost_usd IS NULL AND u.status BETWEEN 200 AND 299)
+                          = 0 THEN coalesce(sum(u.cost_usd), 0) END)
+                  FROM attempt_calls u WHERE u.attempt_id = a.id) AS used"""
+"""What `Used` is made of, for an attempt `a`. A call that was refused costs nothing; one that went through does."""
+
+ATTEMPT_COLUMNS = f"""a.*, t.title AS task_title,
         coalesce((SELECT jsonb_agg(jsonb_build_object('phase', p.phase, 'round', p.round, 'run', p.run,
                       'started_at', p.started_at, 'ended_at', p.ended_at) ORDER BY p.ordinal)
                   FROM attempt_phases p WHERE p.attempt_id = a.id), '[]') AS phases,
@@ -29,7 +37,8 @@ ATTEMPT_COLUMNS = """a.*, t.title AS task_title,
                       'required', g.required, 'passed', g.passed, 'base_red', g.base_red, 'exit_code', g.exit_code,
                       'seconds', g.seconds, 'tests', g.tests, 'text', g.text, 'output_tail', g.output_tail,
                       'commit', g.commit) ORDER BY g.id)
-                  FROM gate_results g WHERE g.attempt_id = a.id), '[]') AS gates"""
+                  FROM gate_results g WHERE g.attempt_id = a.id), '[]') AS gates,
+        {USED}"""
 """What `AttemptView` is made of, for an attempt `a` and its task `t`."""
 
 _ATTEMPT = f"SELECT {ATTEMPT_COLUMNS} FROM attempts a JOIN tasks t ON t.id = a.task_id"

@@ -109,8 +109,22 @@ class FileStat(View):
     deleted: int | None
 
 
-class AttemptView(View):
-    """An attempt as shown, with its phases and gate results."""
+class Used(View):
+    """What an attempt's model calls came to, as metered by the gateway.
+
+    `costUsd` is in US dollars, and null when the price of one of them is unknown; `inputTokens` holds the cached ones
+    too.
+    """
+
+    calls: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+
+
+class AttemptView(Used):
+    """An attempt as shown, with its phases, gate results, and what its model calls came to."""
 
     kind: Literal["attempt"] = "attempt"
     id: UUID
@@ -128,6 +142,7 @@ class AttemptView(View):
     monitoring: Monitoring | None
     reason: Reason | None
     executor: str
+    prompt_version: str | None
     isolation: str | None
     frozen: bool
     worker_id: UUID | None
@@ -148,7 +163,7 @@ class AttemptView(View):
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> "AttemptView":
-        """From a row of `attempts` with `task_title`, `phases` and `gates` as JSON arrays."""
+        """From a row of `attempts` with `task_title`, `phases` and `gates` as JSON arrays, and `used` as an object."""
         stat = row.diff_stat
         return cls(
             id=row.id,
@@ -166,6 +181,7 @@ class AttemptView(View):
             monitoring=row.monitoring,
             reason=Reason.of(row.reason_code, row.reason),
             executor=row.executor,
+            prompt_version=row.prompt_version,
             isolation=row.isolation,
             frozen=row.frozen,
             worker_id=row.worker_id,
@@ -183,6 +199,7 @@ class AttemptView(View):
             finished_at=row.finished_at,
             phases=[PhaseSpan(**span) for span in row.phases],
             gates=[GateResult(**gate) for gate in row.gates],
+            **row.used,
         )
 
 

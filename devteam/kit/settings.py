@@ -13,7 +13,7 @@ class WebSettings(BaseSettings):
 
     database_url: str = Field(validation_alias=AliasChoices("database_url", "DEVTEAM_DATABASE_URL", "DATABASE_URL"))
     data_folder: Path = Path("devteam-data")
-    """Where the workers keep mirrors of the repositories; diffs are read there."""
+    """The folder that the workers use too: the key that seals providers' secrets lies in it."""
     public_url: str | None = None
     """The address under which people reach the server, when a proxy stands before it; used in sign-in links."""
     allowed_origins: frozenset[str] = frozenset()

@@ -1,11 +1,11 @@
 """Model providers and prices as they are sent and shown. A key goes in and never comes out."""
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from devteam.kit.db import Row
 from devteam.kit.wire import Input, UtcTime, View
@@ -18,36 +18,49 @@ class ProviderKind(StrEnum):
     ANTHROPIC = "anthropic"
 
 
+def _sendable(secret: SecretStr) -> SecretStr:
+    value = secret.get_secret_value()
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("a key is 1 to 1000 visible characters without spaces")
+    return secret
+
+
+def _names(models: list[str]) -> list[str]:
+    if any(not name.strip() or len(name) > 200 or not name.isprintable() for name in models):
+        raise ValueError("a model's name is 1 to 200 visible characters")
+    return models
+
+
+Models = Annotated[list[str], AfterValidator(_names)]
+Key = Annotated[SecretStr, Field(min_length=1, max_length=1000), AfterValidator(_sendable)]
+"""A provider's real key. It travels in a header, so it must be fit for one."""
+
+
 class ProviderInput(Input):
     """A new provider. `baseUrl` is what stands before `/chat/completions` or `/v1/messages`."""
 
     name: str = Field(min_length=1, max_length=80)
     kind: ProviderKind
     base_url: str = Field(min_length=1, max_length=2048)
-    secret: SecretStr | None = Field(default=None, max_length=1000)
-    models: list[str] = Field(default=[], max_length=200)
+    secret: Key | None = None
+    models: Models = Field(default=[], max_length=200)
 
     @field_validator("base_url")
     @classmethod
     def _is_http(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        plain = not (parts.username or parts.password or parts.query or parts.fragment) and parts.port != 0
+        written = value.isascii() and value.isprintable() and " " not in value
+        if parts.scheme not in ("http", "https") or not parts.hostname or not plain or not written:
             raise ValueError("give an http or https address without user, password or query")
         return value.rstrip("/")
-
-    @field_validator("models")
-    @classmethod
-    def _are_names(cls, value: list[str]) -> list[str]:
-        if any(not name.strip() or len(name) > 200 or not name.isprintable() for name in value):
-            raise ValueError("a model's name is 1 to 200 visible characters")
-        return value
 
 
 class ProviderPatch(Input):
     """An edit of a provider; absent fields stay."""
 
-    secret: SecretStr | None = Field(default=None, max_length=1000)
-    models: list[str] | None = Field(default=None, max_length=200)
+    secret: Key | None = None
+    models: Models | None = Field(default=None, max_length=200)
     position: int | None = Field(default=None, ge=0, le=10_000)
     archived: bool | None = None
 

@@ -13,7 +13,7 @@ from devteam.events.model import SYSTEM_STREAM, Event
 from devteam.events.repository import append, create_stream, lock_stream
 from devteam.kit.clock import Clock
 from devteam.kit.db import Connection, Database, sql
-from devteam.kit.errors import Conflict, NotFound
+from devteam.kit.errors import Conflict, NotFound, Stale
 from devteam.kit.ids import new_id
 from devteam.providers.model import secret_place
 from devteam.providers.schemas import PriceInput, PriceView, ProviderInput, ProviderPatch, ProviderView
@@ -22,7 +22,9 @@ from devteam.providers.schemas import PriceInput, PriceView, ProviderInput, Prov
 class Sealer(Protocol):
     """Seals secrets for storage."""
 
-    def seal(self, secret: str, *, belongs_to: str) -> bytes: ...
+    def seal(self, secret: str, *, belongs_to: str) -> bytes:
+        """The secret, sealed for its place."""
+        ...
 
 
 class ProviderService:
@@ -63,11 +65,21 @@ class ProviderService:
         except IntegrityError as exc:
             raise Conflict(f"There is already a provider called {wanted.name}.", code="name_taken") from exc
 
-    def edit(self, actor: Actor, provider_id: UUID, patch: ProviderPatch) -> ProviderView:
-        """Change a provider; a new key also ends its parking."""
+    def edit(
+        self, actor: Actor, provider_id: UUID, patch: ProviderPatch, *, if_version: int | None = None
+    ) -> ProviderView:
+        """Change a provider; a new key also ends its parking. Raises Conflict when its name was taken meanwhile."""
         check(actor, Permission.MANAGE_PROVIDERS)
+        try:
+            return self._edit(actor, provider_id, patch, if_version)
+        except IntegrityError as exc:
+            raise Conflict("There is another provider of this name by now.", code="name_taken") from exc
+
+    def _edit(self, actor: Actor, provider_id: UUID, patch: ProviderPatch, if_version: int | None) -> ProviderView:
         with self._database.transaction() as connection:
-            self._view(connection, provider_id)
+            before = self._view(connection, provider_id)
+            if if_version is not None and if_version != before.version:
+                raise Stale("Somebody changed this provider in the meantime.", extra={"version": before.version})
             values: dict[str, Any] = {}
             if patch.secret is not None:
                 values |= {
@@ -79,8 +91,8 @@ class ProviderService:
                 values["models"] = json.dumps(patch.models)
             if patch.position is not None:
                 values["position"] = patch.position
-            if patch.archived:
-                values["archived_at"] = self._clock()
+            if patch.archived is not None:
+                values["archived_at"] = self._clock() if patch.archived else None
             if values:
                 assignments = ", ".join(
                     f"{key} = CAST(:{key} AS jsonb)" if key == "models" else f"{key} = :{key}" for key in values
@@ -133,7 +145,9 @@ class ProviderService:
         return self._sealer.seal(secret.get_secret_value(), belongs_to=secret_place(provider_id))
 
     def _view(self, connection: Connection, provider_id: UUID) -> ProviderView:
-        row = connection.execute(sql("SELECT * FROM model_providers WHERE id = :id"), {"id": provider_id}).first()
+        row = connection.execute(
+            sql("SELECT * FROM model_providers WHERE id = :id FOR UPDATE"), {"id": provider_id}
+        ).first()
         if row is None:
             raise NotFound("There is no such provider.")
         return ProviderView.from_row(row)

@@ -5,6 +5,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import httpx
@@ -86,9 +88,12 @@ def serve() -> Iterator[Callable[[FastAPI], str]]:
 @contextmanager
 def served_world(url: str) -> Iterator[World]:
     """The application on a database, served."""
-    app = create_app(WebSettings(database_url=url), probe=probe_nothing)
-    provided = app.state.provided
-    with serving(app) as address, httpx.Client(base_url=address, timeout=30) as client:
+    with ExitStack() as stack:
+        data = Path(stack.enter_context(TemporaryDirectory(prefix="devteam-test-")))
+        app = create_app(WebSettings(database_url=url, data_folder=data), probe=probe_nothing)
+        provided = app.state.provided
+        address = stack.enter_context(serving(app))
+        client = stack.enter_context(httpx.Client(base_url=address, timeout=30))
         yield World(app, client, address, provided[Database], provided[AccessService])
 
 

@@ -229,9 +229,17 @@ PERMISSIONS = [
     ("GET", "/attempts/{attempt}", None, EVERYBODY),
     ("GET", "/attempts/{attempt}/output", None, EVERYBODY),
     ("GET", "/attempts/{attempt}/diff", None, EVERYBODY),
+    ("GET", "/attempts/{attempt}/session", None, EVERYBODY),
+    ("POST", "/attempts/{attempt}/guidance", {"text": "Mind the tests."}, DOERS),
     ("GET", "/executions/{execution}", None, EVERYBODY),
     ("GET", "/workers", None, EVERYBODY),
     ("GET", "/system", None, EVERYBODY),
+    ("GET", "/executors", None, EVERYBODY),
+    ("GET", "/providers", None, EVERYBODY),
+    ("GET", "/model-prices", None, EVERYBODY),
+    ("POST", "/providers", {"name": "New", "kind": "openai", "baseUrl": "http://models.test/v1"}, {Role.ADMIN}),
+    ("PATCH", "/providers/{provider}", {"models": ["m"]}, {Role.ADMIN}),
+    ("PUT", "/model-prices", {"model": "m", "inputUsd": 1, "cachedUsd": 1, "outputUsd": 1}, {Role.ADMIN}),
     ("POST", "/tasks/{task}/retry", None, DOERS),
     ("POST", "/customers", {"name": "New"}, MANAGERS),
     ("PATCH", "/customers/{customer}", {"priorityClass": "priority_customer"}, MANAGERS),
@@ -279,6 +287,7 @@ def world_ids(world: World) -> dict[str, UUID]:
         "execution": execution,
         "attempt": attempt,
         "user": world.caller(Role.VIEWER).user_id,
+        "provider": world.provider(),
     }
 
 
@@ -312,7 +321,7 @@ def test_another_customers_things_look_like_none(world: World, role: Role) -> No
     caller = world.caller(role, {own})
     nobodys = dict.fromkeys(ids, uuid4())
     for method, path, body, _ in PERMISSIONS:
-        if "{user}" in path or ("{" not in path and "{customer}" not in str(body)):
+        if "{user}" in path or "{provider}" in path or ("{" not in path and "{customer}" not in str(body)):
             continue
         foreign = caller.call(method, str(filled(path, ids)), filled(body, ids))
         missing = caller.call(method, str(filled(path, nobodys)), filled(body, nobodys))

@@ -81,21 +81,37 @@ class World:
         assert answer.status_code == 201, answer.text
         return UUID(answer.json()["id"])
 
+    def provider(self, name: str = "", **fields: Any) -> UUID:
+        wanted = {"name": name or f"Provider {uuid4().hex[:8]}", "kind": "openai", "baseUrl": "http://models.test/v1"}
+        answer = self.admin.post("/providers", {**wanted, **fields})
+        assert answer.status_code == 201, answer.text
+        return UUID(answer.json()["id"])
+
     def execution(self, customer_id: UUID) -> UUID:
         answer = self.admin.post("/executions", {"customerId": str(customer_id)})
         assert answer.status_code in (200, 201), answer.text
         return UUID(answer.json()["execution"]["id"])
 
-    def attempt(self, customer_id: UUID, project_id: UUID, task_id: UUID, execution_id: UUID) -> UUID:
-        """A finished attempt, as the engine would have left it."""
+    def attempt(
+        self,
+        customer_id: UUID,
+        project_id: UUID,
+        task_id: UUID,
+        execution_id: UUID,
+        *,
+        executor: str = "command",
+        phase: str = "execution",
+        outcome: str | None = "failed",
+    ) -> UUID:
+        """An attempt as the engine would have left it: a finished one, or with `outcome` None one that runs."""
         attempt_id = new_id()
         with self.database.transaction() as connection:
             connection.execute(
                 sql(
                     """INSERT INTO attempts (id, customer_id, execution_id, task_id, project_id, number, executor,
                            phase, phase_started_at, outcome, started_at, finished_at)
-                       VALUES (:id, :customer, :execution, :task, :project, 1, 'command', 'execution', now(),
-                           'failed', now(), now())"""
+                       VALUES (:id, :customer, :execution, :task, :project, 1, :executor, :phase, now(),
+                           :outcome, now(), CASE WHEN CAST(:outcome AS text) IS NOT NULL THEN now() END)"""
                 ),
                 {
                     "id": attempt_id,
@@ -103,6 +119,9 @@ class World:
                     "execution": execution_id,
                     "task": task_id,
                     "project": project_id,
+                    "executor": executor,
+                    "phase": phase,
+                    "outcome": outcome,
                 },
             )
         return attempt_id

@@ -1,0 +1,48 @@
+"""The executors that projects can choose, as the web process shows them."""
+
+import shutil
+from collections.abc import Iterator
+from functools import partial
+
+from devteam.adapters.executors.profiles import PROFILES
+from devteam.executions.agents import ExecutorProfile
+
+
+def executor_profiles() -> list[ExecutorProfile]:
+    """The tasks' own commands, every agent that is known by name, and any other by its command line."""
+    return list(_profiles())
+
+
+def _profiles() -> Iterator[ExecutorProfile]:
+    yield ExecutorProfile(
+        name="command",
+        title="The task's own command",
+        package=None,
+        usage="calls no model",
+        loads_sessions=False,
+        takes_guidance=False,
+        is_installed=lambda: True,
+    )
+    for profile in PROFILES.values():
+        yield ExecutorProfile(
+            name=profile.name,
+            title=profile.title,
+            package=profile.package,
+            usage=profile.usage,
+            loads_sessions=profile.loads_sessions,
+            takes_guidance=True,
+            is_installed=partial(_is_found, profile.argv[0]),
+        )
+    yield ExecutorProfile(
+        name="acp",
+        title="Another agent, by its command",
+        package=None,
+        usage="not known; the gateway's figures decide",
+        loads_sessions=True,
+        takes_guidance=True,
+        is_installed=lambda: True,
+    )
+
+
+def _is_found(program: str) -> bool:
+    return shutil.which(program) is not None
