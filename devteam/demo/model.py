@@ -65,6 +65,8 @@ class DemoProject:
     delivery_mode: Literal["branch", "fast_forward", "merge_commit"]
     gates: tuple[DemoGate, ...]
     tasks: tuple[DemoTask, ...]
+    base_branch: str | None = "main"
+    """None takes the repository's own default."""
 
     def body(self, repository: str) -> dict[str, Any]:
         """The body of `POST …/projects`; `repository` is the path of the imported bare repository.
@@ -74,7 +76,7 @@ class DemoProject:
         return {
             "name": self.package,
             "repository": repository,
-            "baseBranch": "main",
+            "baseBranch": self.base_branch,
             "deliveryMode": self.delivery_mode,
             "gates": [gate.body() for gate in self.gates],
             "monitoringWindowSeconds": 0,

@@ -5,8 +5,6 @@ engine does with them is what it does with anybody's.
 """
 
 import json
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -20,11 +18,12 @@ from typing import Any
 import httpx
 
 from devteam.demo.importer import import_package
-from devteam.demo.model import DemoCustomer, DemoGate, DemoProject, DemoTask
+from devteam.demo.model import DemoCustomer
+from devteam.demo.own import clone_bare, own_customer
 from devteam.demo.packages import fetch_packages
 from devteam.demo.tasks import CUSTOMERS
 from devteam.entrypoints.up import Engine, Interrupts, UpSettings
-from devteam.kit.errors import DevTeamError, Invalid
+from devteam.kit.errors import DevTeamError
 from devteam.kit.ids import new_id
 
 POLL_SECONDS = 0.5
@@ -251,73 +250,9 @@ def plan(settings: DemoSettings, data: Path, say: Say) -> list[_Planned]:
     """The customers with their repositories: the packages, or the repositories that the caller named."""
     target = data / "repositories"
     if settings.repositories:
-        return [_own(path, target, number) for number, path in enumerate(settings.repositories, start=1)]
+        origins = [clone_bare(path, target / str(number)) for number, path in enumerate(settings.repositories, start=1)]
+        return [_Planned(own_customer(origin, number), origin) for number, origin in enumerate(origins, start=1)]
     say("Fetching five packages by name ...")
     archives = fetch_packages(data / "packages")
     say("Importing them into fresh repositories ...")
     return [_Planned(customer, import_package(archives[customer.project.package], target)) for customer in CUSTOMERS]
-
-
-def _own(path: Path, target: Path, number: int) -> _Planned:
-    """A bare copy of a repository of the caller's own, so that the demo never pushes to the original."""
-    source = path.expanduser().absolute()
-    if not source.is_dir():
-        raise Invalid(f"There is no repository at {source}.", code="repository_not_found")
-    origin = target / source.name.removesuffix(".git") / "origin.git"
-    if not origin.exists():
-        origin.parent.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
-            ["git", "clone", "--quiet", "--bare", "--", str(source), str(origin)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise Invalid(f"{source} cannot be cloned: {done.stderr.strip()[-300:]}", code="repository_unreadable")
-    name = source.name.removesuffix(".git")
-    return _Planned(_own_customer(name, number), origin)
-
-
-def _own_customer(name: str, number: int) -> DemoCustomer:
-    """Codemods that suit any Python repository; its tests, if pytest finds some, are the gate."""
-    gate = DemoGate("tests", ("python", "-m", "pytest", "-q", "-p", "no:cacheprovider"), 600.0)
-    tasks = (
-        DemoTask(
-            key="imports",
-            title="Drop unused imports",
-            description="Remove imports that nothing uses.",
-            kind="lint",
-            acceptance=(),
-            estimate_seconds=20,
-            argv=("ruff", "check", "--isolated", "--select", "F401", "--fix", "--exit-zero", "."),
-        ),
-        DemoTask(
-            key="sort",
-            title="Sort imports",
-            description="Sort and group imports.",
-            kind="lint",
-            acceptance=(),
-            estimate_seconds=20,
-            argv=("ruff", "check", "--isolated", "--select", "I", "--fix", "--exit-zero", "."),
-            depends_on=("imports",),
-        ),
-        DemoTask(
-            key="format",
-            title="Format the code",
-            description="Bring the code into one format.",
-            kind="format",
-            acceptance=(),
-            estimate_seconds=20,
-            argv=("ruff", "format", "--isolated", "."),
-            depends_on=("sort",),
-        ),
-    )
-    return DemoCustomer(f"Own repository {number}: {name}", "standard_customer", _own_project(name, gate, tasks))
-
-
-def _own_project(name: str, gate: DemoGate, tasks: tuple[DemoTask, ...]) -> DemoProject:
-    return DemoProject(package=name, delivery_mode="branch", gates=(gate,), tasks=tasks)
-
-
-if __name__ == "__main__":
-    sys.exit(run_demo(DemoSettings(exit_when_done=True, open_browser=False)))
