@@ -63,7 +63,7 @@ function Attempt({ fetched }: { fetched: AttemptView }) {
             started {fullTime(attempt.startedAt)}
             {attempt.finishedAt && `, finished ${fullTime(attempt.finishedAt)}`} ·{' '}
             <Mono>{attempt.executor}</Mono>
-            {attempt.isolation && ` · ${attempt.isolation}`}
+            {attempt.isolation && ` · ${attempt.isolation.replaceAll('_', ' ')}`}
           </Muted>
         }
       >

@@ -14,7 +14,7 @@ const Table = styled.table`
   border-collapse: collapse;
   font-size: ${t.text.m};
   th { padding: 6px ${t.space.l}; color: ${t.color.muted}; font-size: ${t.text.s}; font-weight: 400; text-align: left; }
-  td { padding: 9px ${t.space.l}; border-top: 1px solid ${t.color.line}; font-variant-numeric: tabular-nums; }
+  td { padding: 9px ${t.space.l}; border-top: 1px solid ${t.color.line}; font-variant-numeric: tabular-nums; white-space: nowrap; }
   [data-state='alive'] { color: ${t.color.completed}; font-weight: 600; }
   [data-state='draining'] { color: ${t.color.paused}; font-weight: 600; }
   [data-state='dead'] { color: ${t.color.error}; font-weight: 600; }
@@ -99,7 +99,7 @@ function Workers({ workers }: { workers: WorkerView[] }) {
                   text={`${worker.slotsUsed} of ${worker.slots}`}
                 />
               </td>
-              <td>{worker.isolation ?? '–'}</td>
+              <td>{worker.isolation?.replaceAll('_', ' ') ?? '–'}</td>
               <td>{ago(worker.heartbeatAt, now)}</td>
               <td>{fullTime(worker.startedAt)}</td>
             </tr>

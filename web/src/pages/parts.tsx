@@ -6,6 +6,7 @@ export const Crumbs = styled.nav`
   flex-wrap: wrap;
   gap: 6px;
   min-height: 30px;
+  margin-bottom: ${t.space.xs};
   color: ${t.color.muted};
   font-size: ${t.text.m};
   overflow-wrap: anywhere;

@@ -41,6 +41,7 @@ const Head = styled.header`
   align-items: flex-start;
   gap: ${t.space.s};
   min-width: 0;
+  min-height: 24px;
   h2 {
     flex: 1;
     min-width: 0;

@@ -83,6 +83,19 @@ function useFocusBack() {
   }
 }
 
+/** A form is opened to be filled in: begin in its first field, not on the button that closes it. */
+function focusFirstField(before: () => void) {
+  return (event: Event) => {
+    before()
+    const sheet = event.currentTarget
+    const field =
+      sheet instanceof HTMLElement ? sheet.querySelector<HTMLElement>('input, select, textarea') : null
+    if (!field) return
+    event.preventDefault()
+    field.focus()
+  }
+}
+
 interface DialogProps {
   open: boolean
   onOpenChange: (open: boolean) => void
@@ -97,7 +110,11 @@ export function Dialog({ open, onOpenChange, title, description, children }: Dia
     <RadixDialog.Root open={open} onOpenChange={onOpenChange}>
       <RadixDialog.Portal>
         <Overlay />
-        <Sheet {...focusBack} {...(description ? {} : { 'aria-describedby': undefined })}>
+        <Sheet
+          {...focusBack}
+          onOpenAutoFocus={focusFirstField(focusBack.onOpenAutoFocus)}
+          {...(description ? {} : { 'aria-describedby': undefined })}
+        >
           <Head>
             <RadixDialog.Title asChild>
               <h2>{title}</h2>

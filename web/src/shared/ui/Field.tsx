@@ -5,6 +5,7 @@ import { t } from './tokens'
 const Root = styled.div`
   display: grid;
   gap: 4px;
+  align-content: start;
   margin-bottom: ${t.space.m};
   label { font-size: ${t.text.m}; font-weight: 600; }
   small { color: ${t.color.muted}; font-size: ${t.text.s}; }
