@@ -261,3 +261,9 @@ it('reports a topic it may not follow and ignores frames it does not know', () =
   host.socket.receive({ type: 'from_the_future' })
   expect(sink.errors).toEqual([{ topic: 'customer:x', code: 'forbidden', text: 'No.' }])
 })
+
+it('waits with a topic that the engine only delays', () => {
+  connected()
+  host.socket.receive({ type: 'error', topic: 'customer:x', code: 'unavailable', text: 'Later.' })
+  expect(sink.errors).toEqual([])
+})

@@ -287,6 +287,8 @@ export class RealtimeClient {
         this.onReset(frame.topic)
         break
       case 'error':
+        // Not refused but delayed: the engine goes on with the topic by itself, and says so in its heartbeat.
+        if (frame.code === 'unavailable') break
         this.sink.topicError(frame.topic ?? '', frame.code, frame.text)
         break
     }
