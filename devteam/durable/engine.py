@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, _workflow_commands
 
 from devteam.kit.db import Database, normalise_url, sql
 
@@ -38,6 +38,9 @@ class Durable:
             max_executor_threads=threads,
             sys_db_pool_size=20,
             use_listen_notify=True,
+            # Nothing here sends messages or waits for schedules; DBOS would look a hundred times a second.
+            notification_coalesce_sec=1.0,
+            scheduler_polling_interval_sec=600.0,
             enable_otlp=False,
         )
         self._dbos = DBOS(config=config)
@@ -56,6 +59,8 @@ class Durable:
         DBOS waits for a database that is away with pauses that double up to a minute and more. An error instead ends
         the workflow at once, and the attempt's next run goes on where it was as soon as the database is back.
         """
+        # It looks each second for delayed workflows and time limits, of which there are none.
+        _workflow_commands._BACKGROUND_JOBS_INTERVAL_SEC = 30.0  # noqa: SLF001
         DBOS.launch()
         self._dbos._sys_db._retry_connection_errors = False  # noqa: SLF001 - a test guards the name
 

@@ -27,6 +27,7 @@ STOP_SECONDS = 20.0
 _LOOK_SECONDS = 0.2
 _LOG_LIMIT = 10_000_000
 _FIRST_RESTART, _SLOWEST_RESTART = 0.1, 5.0
+_LIVES_WELL_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class _Child:
         """Start it again when it has ended, more slowly the more often that happens at once."""
         now = time.monotonic()
         if self._process is not None and self._process.poll() is None:
-            if now - self._started > 30:
+            if now - self._started > _LIVES_WELL_SECONDS:
                 self._pause = _FIRST_RESTART
             return
         if self._process is not None:

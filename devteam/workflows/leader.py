@@ -52,16 +52,18 @@ class Leader:
         self._sure_since = self._last_turn = _seconds_since_boot()
         self._due = dict.fromkeys(("reconcile", "watches", "metrics", "tidy"), 0.0)
 
-    def keep_lease(self) -> None:
-        """Take or renew the lease, and bury workers of this host whose process is gone."""
+    def keep_lease(self) -> bool:
+        """Take or renew the lease, and bury workers of this host whose process is gone; True when it was taken."""
         with self._database.transaction() as connection:
             for row in workers.living_on(connection, self._host):
                 if not self._is_alive(row.pid, row.process_started):
                     log.warning("worker_process_gone", worker=str(row.id))
                     workers.bury(connection, row.id, event="worker_lost", now=self._clock())
             led, self._leads = self._leads, workers.lead(connection, self._worker_id, lease=self._lease)
-        if self._leads and not led:
+        taken = self._leads and not led
+        if taken:
             log.info("leading", worker=str(self._worker_id))
+        return taken
 
     def lost_database(self) -> None:
         """While the database was away nobody could renew a lease: give everybody time to do so."""

@@ -179,7 +179,8 @@ class Worker:
         for key in living.keys() - held:
             if not living[key].done.is_set():
                 living[key].fence()
-        self._leader.keep_lease()
+        if self._leader.keep_lease():
+            self._wake_leader.set()  # what a dead leader left waits already
 
     def _rejoin(self) -> None:
         """This worker was declared dead, after a freeze say: nothing that it runs is its own any more."""
