@@ -1,11 +1,19 @@
 """The executors that projects can choose, as the web process shows them."""
 
-import shutil
+import os
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 from devteam.adapters.executors.profiles import PROFILES
+from devteam.adapters.executors.programs import AgentPrograms
 from devteam.executions.agents import ExecutorProfile
+
+
+def agent_programs() -> AgentPrograms:
+    """Where agents are looked for: in the folder that DEVTEAM_AGENTS_FOLDER names, then on PATH."""
+    folder = os.environ.get("DEVTEAM_AGENTS_FOLDER")
+    return AgentPrograms(Path(folder) if folder else None, os.environ.get("PATH", os.defpath))
 
 
 def executor_profiles() -> list[ExecutorProfile]:
@@ -14,6 +22,7 @@ def executor_profiles() -> list[ExecutorProfile]:
 
 
 def _profiles() -> Iterator[ExecutorProfile]:
+    programs = agent_programs()
     yield ExecutorProfile(
         name="command",
         title="The task's own command",
@@ -31,7 +40,7 @@ def _profiles() -> Iterator[ExecutorProfile]:
             usage=profile.usage,
             loads_sessions=profile.loads_sessions,
             takes_guidance=True,
-            is_installed=partial(_is_found, profile.argv[0]),
+            is_installed=partial(_is_found, programs, profile.argv),
         )
     yield ExecutorProfile(
         name="acp",
@@ -44,5 +53,5 @@ def _profiles() -> Iterator[ExecutorProfile]:
     )
 
 
-def _is_found(program: str) -> bool:
-    return shutil.which(program) is not None
+def _is_found(programs: AgentPrograms, argv: tuple[str, ...]) -> bool:
+    return programs.find(argv) is not None

@@ -15,6 +15,7 @@ from devteam.adapters.git.attempts import GitDeliveries, GitWorkspaces, delivery
 from devteam.adapters.model_gateway import GatewayModels, GatewayStore, ModelGateway, PriceTable
 from devteam.adapters.processes import CommandSpec, RunningCommand, kill_marked, kill_orphans, scrubbed_environment
 from devteam.adapters.secret_box import SecretBox
+from devteam.entrypoints.catalogue import agent_programs
 from devteam.executions.lifecycle import Lifecycle
 from devteam.kit.clock import Clock, utc_now
 from devteam.kit.db import Database
@@ -56,13 +57,14 @@ def build_tools(database: Database, data: Path, clock: Clock, *, allow_unfenced:
     enclosure = Enclosure(
         data, lambda job: workspaces.mirror(job).path, limits=ResourceLimits(), allow_unfenced=allow_unfenced
     )
-    agents = AgentExecutor(database, clock, AcpAgents(enclosure, allows_inside), _models(database, data, clock))
+    agents = AcpAgents(enclosure, allows_inside, agent_programs())
+    executor = AgentExecutor(database, clock, agents, _models(database, data, clock))
     return Tools(
         database=database,
         lifecycle=Lifecycle(database, clock),
         workspaces=workspaces,
         deliveries=GitDeliveries(workspaces),
-        executors={"command": CommandExecutor(), **dict.fromkeys([*PROFILES, "acp"], agents)},
+        executors={"command": CommandExecutor(), **dict.fromkeys([*PROFILES, "acp"], executor)},
         verifier=Verifier(database, clock, CommandGateRunner(enclosure), workspaces),
         message=delivery_message,
         sweep=_sweep,

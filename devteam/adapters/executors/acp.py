@@ -3,8 +3,6 @@
 import asyncio
 import io
 import os
-import shutil
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -19,6 +17,7 @@ from acp.schema import ClientCapabilities, FileSystemCapabilities, Implementatio
 from devteam.adapters.executors.acp_client import AgentClient, Allows
 from devteam.adapters.executors.enclosure import Enclosure
 from devteam.adapters.executors.profiles import PROFILES, AgentProfile, custom_profile
+from devteam.adapters.executors.programs import AgentPrograms, Program
 from devteam.adapters.fences import forwarded_port
 from devteam.adapters.processes import CommandResult, CommandSpec, RunningCommand, scrubbed_environment
 from devteam.executions.ports import CommandEnd, Held, Job
@@ -39,9 +38,10 @@ _FAILED_STOPS = {
 class AcpAgents:
     """Runs rounds of agents that speak the protocol, the built-in one among them."""
 
-    def __init__(self, enclosure: Enclosure, allows: Allows) -> None:
+    def __init__(self, enclosure: Enclosure, allows: Allows, programs: AgentPrograms | None = None) -> None:
         self._enclosure = enclosure
         self._allows = allows
+        self._programs = programs or AgentPrograms(None, os.defpath)
 
     def run(
         self,
@@ -53,14 +53,17 @@ class AcpAgents:
     ) -> RoundEnd:
         """Start the agent, give it the assignment, and end it with everything that it started."""
         profile = PROFILES[job.executor] if job.agent_command is None else custom_profile(job.agent_command)
+        program = self._programs.find(profile.argv)
+        if program is None:
+            return RoundEnd(_not_installed(profile), "")
         model, sockets = self._inside(assignment.model)
-        spec = _spec(profile, model, job, workspace, assignment)
+        spec = _spec(profile, program, model, job, workspace, assignment)
         held.checkpoint()
         session.entry("prompt", {"text": assignment.prompt})
         client = AgentClient(workspace, session, self._allows)
         talk = _Talk(profile, assignment, session, client, workspace)
         with self._enclosure.closed(
-            job, spec, workspace=workspace, read_only=_folders(profile), sockets=sockets
+            job, spec, workspace=workspace, read_only=program.shown, sockets=sockets
         ) as enclosed:
             running = RunningCommand.start(enclosed.spec)
             results: list[CommandResult] = []
@@ -101,30 +104,39 @@ class AcpAgents:
         return replace(end, error=failure)
 
 
+def _not_installed(profile: AgentProfile) -> CommandEnd:
+    install = "" if profile.package is None else f" Install the npm package {profile.package}."
+    return CommandEnd(
+        exit_code=None,
+        signal=None,
+        timed_out=False,
+        seconds=0.0,
+        isolation="none",
+        error=f"{profile.title} is not installed on this worker: there is no program {profile.argv[0]}.{install}",
+    )
+
+
 def _spec(
-    profile: AgentProfile, model: ModelAccess | None, job: Job, workspace: Path, assignment: Assignment
+    profile: AgentProfile,
+    program: Program,
+    model: ModelAccess | None,
+    job: Job,
+    workspace: Path,
+    assignment: Assignment,
 ) -> CommandSpec:
     home = workspace.parent / "home"
     home.mkdir(parents=True, exist_ok=True)
     told = {} if model is None else dict(profile.configure(model, home))
+    env = scrubbed_environment(home=home, extra={**profile.environment, **told})
+    env["PATH"] = os.pathsep.join([env["PATH"], *map(str, program.path)])
     return CommandSpec(
         cwd=workspace,
-        env=scrubbed_environment(home=home, extra={**profile.environment, **told}),
+        env=env,
         time_limit=assignment.time_limit,
         marker=job.marker,
-        argv=profile.argv,
+        argv=program.argv,
         interactive=True,
     )
-
-
-def _folders(profile: AgentProfile) -> tuple[Path, ...]:
-    """Where the agent's program lives, when that is not a place that every command sees anyway."""
-    found = shutil.which(profile.argv[0])
-    if found is None or profile.argv[0] == sys.executable:
-        return ()
-    real = Path(found).resolve()
-    package = next((parent for parent in real.parents if parent.name == "node_modules"), real.parent)
-    return tuple(folder for folder in dict.fromkeys((Path(found).parent, package)) if not folder.is_relative_to("/usr"))
 
 
 class _Talk:
