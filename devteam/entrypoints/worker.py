@@ -2,21 +2,21 @@
 
 import os
 import tempfile
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
-from devteam.adapters.executors.acp import AcpAgents
 from devteam.adapters.executors.command import CommandExecutor, CommandGateRunner
 from devteam.adapters.executors.enclosure import Enclosure
 from devteam.adapters.executors.policy import allows_inside
 from devteam.adapters.executors.profiles import PROFILES
 from devteam.adapters.fences import ResourceLimits
 from devteam.adapters.git.attempts import GitDeliveries, GitWorkspaces, delivery_message
-from devteam.adapters.model_gateway import GatewayModels, GatewayStore, ModelGateway, PriceTable
 from devteam.adapters.processes import CommandSpec, RunningCommand, kill_marked, kill_orphans, scrubbed_environment
-from devteam.adapters.secret_box import SecretBox
 from devteam.entrypoints.catalogue import agent_programs
 from devteam.executions.lifecycle import Lifecycle
+from devteam.executions.ports import CommandEnd, Held, Job
 from devteam.kit.clock import Clock, utc_now
 from devteam.kit.db import Database
 from devteam.workflows.agent_round import AgentExecutor
@@ -57,8 +57,7 @@ def build_tools(database: Database, data: Path, clock: Clock, *, allow_unfenced:
     enclosure = Enclosure(
         data, lambda job: workspaces.mirror(job).path, limits=ResourceLimits(), allow_unfenced=allow_unfenced
     )
-    agents = AcpAgents(enclosure, allows_inside, agent_programs())
-    executor = AgentExecutor(database, clock, agents, _models(database, data, clock))
+    executor = _AgentsWhenNeeded(lambda: _agent_executor(database, data, clock, enclosure))
     return Tools(
         database=database,
         lifecycle=Lifecycle(database, clock),
@@ -71,11 +70,34 @@ def build_tools(database: Database, data: Path, clock: Clock, *, allow_unfenced:
     )
 
 
-def _models(database: Database, data: Path, clock: Clock) -> GatewayModels:
-    """The model gateway of this worker; it listens from the first agent on."""
+class _AgentsWhenNeeded:
+    """The executor of agents, made with the first one: what it imports takes longer than all the rest of a worker,
+    and a worker that takes over from a dead one must not wait for it.
+    """
+
+    iterates = AgentExecutor.iterates
+
+    def __init__(self, make: Callable[[], AgentExecutor]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: AgentExecutor | None = None
+
+    def run(self, job: Job, workspace: Path, held: Held, on_output: Callable[[str], None]) -> CommandEnd:
+        with self._lock:
+            self._made = self._made or self._make()
+        return self._made.run(job, workspace, held, on_output)
+
+
+def _agent_executor(database: Database, data: Path, clock: Clock, enclosure: Enclosure) -> AgentExecutor:
+    """Agents behind the model gateway of this worker, which listens from the first agent on."""
+    from devteam.adapters.executors.acp import AcpAgents
+    from devteam.adapters.model_gateway import GatewayModels, GatewayStore, ModelGateway, PriceTable
+    from devteam.adapters.secret_box import SecretBox
+
     store = GatewayStore(database, clock, SecretBox(data / "run" / "secret.key"))
     socket_path = short_socket_path(data / "run", f"gateway-{os.getpid()}.sock")
-    return GatewayModels(ModelGateway(store, PriceTable(store.prices), clock, socket_path), store)
+    models = GatewayModels(ModelGateway(store, PriceTable(store.prices), clock, socket_path), store)
+    return AgentExecutor(database, clock, AcpAgents(enclosure, allows_inside, agent_programs()), models)
 
 
 def _sweep(attempt_id: str) -> int:
