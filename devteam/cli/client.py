@@ -75,6 +75,11 @@ def _local_token(folder: Path) -> str:
         raise CliError(f"The engine's token in {folder} cannot be read; set DEVTEAM_TOKEN.") from exc
 
 
+def is_local(url: str) -> bool:
+    """Whether the engine runs on this machine."""
+    return urlsplit(url).hostname in _LOOPBACK
+
+
 def _checked(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -120,6 +125,10 @@ class Api:
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
         """Change something."""
         return self._json(self._send("PATCH", path, body=body))
+
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Set something; doing it twice is doing it once."""
+        return self._json(self._send("PUT", path, body=body))
 
     def customers(self) -> list[dict[str, Any]]:
         """The cards of all customers in scope."""
@@ -190,7 +199,7 @@ def engine(url: str | None, data: Path | None) -> Iterator[Api]:
     address = find_engine(url, data)
     import httpx
 
-    local = urlsplit(address.url).hostname in _LOOPBACK  # no proxy stands between this machine and itself
+    local = is_local(address.url)  # no proxy stands between this machine and itself
     headers = {"Authorization": f"Bearer {_header_safe(address.token)}", "User-Agent": "devteam-cli"}
     with httpx.Client(base_url=address.url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=not local) as client:
         yield Api(address, client)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ customer_app = typer.Typer(help="Customers.")
 project_app = typer.Typer(help="Projects: git repositories of customers.")
 
 PRIORITIES = {"priority": "priority_customer", "standard": "standard_customer", "low": "low_priority_customer"}
+EXECUTORS = ("command", "native", "opencode", "claude", "codex", "qwen", "acp")
 DELIVERY_MODES = ("branch", "fast_forward", "merge_commit")
 ADMINISTRATOR = "admin"
 _DAY = 86_400.0
@@ -122,6 +124,18 @@ def add_project(
     monitoring_window: Annotated[
         float, typer.Option("--monitoring-window", metavar="SECONDS", help="How long a delivery is watched.")
     ] = _DAY,
+    executor: Annotated[
+        str, typer.Option("--executor", metavar="NAME", help="What does the tasks; see `executors list`.")
+    ] = "command",
+    agent_command: Annotated[
+        str | None, typer.Option("--agent-command", metavar="COMMAND", help="For acp: what starts the agent.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="MODEL", help="What an agent uses; else the first offered.")
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option("--budget", metavar="USD", help="What an attempt may spend at most.")
+    ] = None,
     as_json: Json = False,
     url: Url = None,
     data: Data = None,
@@ -138,6 +152,7 @@ def add_project(
             *[parse_gate(text, "pre_execution") for text in pre_gate or ()],
             *[parse_gate(text, "post_task") for text in gate or ()],
         ],
+        **executor_fields(executor, agent_command, model, budget),
     }
     if base_branch is not None:
         body["baseBranch"] = base_branch
@@ -161,11 +176,12 @@ def list_projects(customer: Customer, as_json: Json = False, url: Url = None, da
             project["repository"],
             project["baseBranch"],
             project["deliveryMode"].replace("_", " "),
+            project["executor"],
             ", ".join(gate["name"] for gate in project["gates"]) or "-",
         )
         for project in projects
     ]
-    render.show(render.table("Id", "*Name", "*Repository", "Branch", "Delivery", "*Gates", rows=rows))
+    render.show(render.table("Id", "*Name", "*Repository", "Branch", "Delivery", "Executor", "*Gates", rows=rows))
 
 
 def login_link(
@@ -192,6 +208,31 @@ def priority_class(text: str) -> str:
     if text not in PRIORITIES:
         raise CliError(f"'{text}' is no priority class; use one of {', '.join(PRIORITIES)}.")
     return PRIORITIES[text]
+
+
+def executor_fields(
+    executor: str, agent_command: str | None, model: str | None, budget: float | None
+) -> dict[str, Any]:
+    """What a project says about who does its tasks."""
+    if executor not in EXECUTORS:
+        raise CliError(f"'{executor}' is no executor; use one of {', '.join(EXECUTORS)}.")
+    if (executor == "acp") != (agent_command is not None):
+        raise CliError("--agent-command belongs to --executor acp, and only to it.")
+    fields = {"executor": executor, "agentCommand": _words(agent_command), "model": model, "budgetUsd": budget}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _words(command: str | None) -> list[str] | None:
+    """A command line as its words, as a shell would take it apart."""
+    if command is None:
+        return None
+    try:
+        words = shlex.split(command)
+    except ValueError as exc:
+        raise CliError(f"The agent's command cannot be read: {exc}.") from exc
+    if not words:
+        raise CliError("The agent's command is empty.")
+    return words
 
 
 def parse_gate(text: str, stage: str) -> dict[str, Any]:

@@ -33,16 +33,16 @@ def logs(
 ) -> None:
     """Print the output of an attempt."""
     with engine(url, data) as api:
-        kind, identifier = _find(api, wanted)
+        kind, identifier = find(api, wanted)
         if kind == "attempt":
             _print_attempt(api, identifier, follow=follow)
         elif follow:
             _follow_customer(api, identifier)
         else:
-            _print_attempt(api, _newest(api, identifier), follow=False)
+            _print_attempt(api, newest(api, identifier), follow=False)
 
 
-def _find(api: Api, wanted: str) -> tuple[str, str]:
+def find(api: Api, wanted: str) -> tuple[str, str]:
     """What is meant: ("customer" or "attempt", id)."""
     cards = api.customers()
     full = as_id(wanted)
@@ -60,7 +60,8 @@ def _find(api: Api, wanted: str) -> tuple[str, str]:
             raise unknown from None
 
 
-def _newest(api: Api, customer_id: str) -> str:
+def newest(api: Api, customer_id: str) -> str:
+    """The id of a customer's newest attempt."""
     snapshot = api.get(f"/customers/{customer_id}")
     attempts = _oldest_first(snapshot)
     if not attempts:

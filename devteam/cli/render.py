@@ -51,6 +51,12 @@ def print_json(data: Any) -> None:
     sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
 
 
+def print_json_line(data: Any) -> None:
+    """Data for scripts that read line by line, as it comes."""
+    sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
 def say(line: str) -> None:
     """One line for a person."""
     sys.stdout.write(printable(line) + "\n")

@@ -67,7 +67,7 @@ def build_app() -> "typer.Typer":
     """The application with all its commands."""
     import typer
 
-    from devteam.cli import customers, executions, logs, status, tasks
+    from devteam.cli import attempts, customers, executions, executors, logs, providers, status, tasks
     from devteam.entrypoints import engine_commands
 
     app = typer.Typer(
@@ -81,6 +81,10 @@ def build_app() -> "typer.Typer":
     app.add_typer(customers.customer_app, name="customer")
     app.add_typer(customers.project_app, name="project")
     app.add_typer(tasks.task_app, name="task")
+    app.add_typer(attempts.attempt_app, name="attempt")
+    app.add_typer(executors.executor_app, name="executors")
+    app.add_typer(providers.provider_app, name="provider")
+    app.add_typer(providers.price_app, name="price")
     for command in (executions.start, executions.pause, executions.resume, executions.abort):
         app.command()(command)
     app.command("emergency-stop")(executions.emergency_stop)

@@ -121,6 +121,16 @@ def doctor(as_json: Json = False, url: Url = None, data: Data = None) -> None:
     raise typer.Exit(run_doctor(machine, as_json=as_json))
 
 
+def agent() -> None:
+    """Be the built-in coding agent, for an editor or engine that speaks the Agent Client Protocol on stdio.
+
+    The model is named by OPENAI_BASE_URL, OPENAI_API_KEY and OPENAI_MODEL, or the same with ANTHROPIC.
+    """
+    from devteam.agent.acp import main as serve_agent
+
+    serve_agent()
+
+
 def version() -> None:
     """Print the version."""
     from importlib.metadata import PackageNotFoundError
@@ -142,6 +152,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "worker": worker,
     "migrate": migrate,
     "doctor": doctor,
+    "agent": agent,
     "version": version,
 }
 

@@ -61,7 +61,7 @@ class ProviderPatch(Input):
 
     secret: Key | None = None
     models: Models | None = Field(default=None, max_length=200)
-    position: int | None = Field(default=None, ge=0, le=10_000)
+    position: int | None = Field(default=None, ge=-10_000, le=10_000)
     archived: bool | None = None
 
 

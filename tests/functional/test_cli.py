@@ -55,7 +55,7 @@ def running(postgres_url: str, migrated_template: str, tmp_path_factory: pytest.
     data = folder / "data"
     (data / "run").mkdir(parents=True)
     with fresh_database(postgres_url, migrated_template) as url:
-        app = create_app(WebSettings(database_url=url))
+        app = create_app(WebSettings(database_url=url, data_folder=data))
         provided = app.state.provided
         access: AccessService = provided[AccessService]
         with serving(app) as address, httpx.Client(base_url=address, timeout=30) as client:
