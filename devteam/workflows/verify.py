@@ -19,7 +19,7 @@ from devteam.projects.schemas import Command, Gate
 from devteam.tasks.schemas import CommandCriterion, FileCriterion, RegexCriterion
 from devteam.workflows.patience import patiently
 
-_SEARCH_TIMEOUT = 10.0
+_SEARCH_TIMEOUT = 5.0
 _SEARCH = """
 import re, sys
 with open(sys.argv[1], "rb") as file:

@@ -17,6 +17,8 @@ TEMPLATE = "engine_template"
 def make_template(postgres_url: str) -> str:
     """A database with every table, the durable engine's as well."""
     with psycopg.connect(psycopg_conninfo(postgres_url), autocommit=True) as connection:
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone():
+            return TEMPLATE  # made for another folder of tests
         connection.execute(f"CREATE DATABASE {TEMPLATE}")
     url = make_url(postgres_url).set(database=TEMPLATE).render_as_string(hide_password=False)
     database = Database(url)
