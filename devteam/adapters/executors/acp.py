@@ -26,6 +26,8 @@ from devteam.executions.session import Assignment, ModelAccess, RoundEnd, Sessio
 _MESSAGE_LIMIT = 64 * 1024 * 1024
 _START_SECONDS = 60.0
 _CANCEL_SECONDS = 3.0
+_LEAVE_SECONDS = 5.0
+"""How long an agent may take to write its session down after its turn; the next round loads it."""
 _LOOK_SECONDS = 0.5
 
 _FAILED_STOPS = {
@@ -75,6 +77,9 @@ class AcpAgents:
                 try:
                     with enclosed.watch(running):
                         failure = asyncio.run(talk.hold(running.stdin, running.stdout))
+                        if failure is None:
+                            running.stdin.close()  # how the protocol says goodbye
+                            waiting.join(_LEAVE_SECONDS)
                 finally:
                     running.terminate()
                     waiting.join()
