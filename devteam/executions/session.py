@@ -19,6 +19,7 @@ class ModelAccess:
     key: str
     socket: str | None
     model: str
+    protocol: Literal["openai", "anthropic"] = "openai"
 
 
 @dataclass(frozen=True)

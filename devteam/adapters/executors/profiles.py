@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from devteam.adapters.executors.private_home import write_in_home
 from devteam.executions.session import ModelAccess
 
 Configure = Callable[[ModelAccess, Path], Mapping[str, str]]
@@ -36,28 +37,41 @@ def _openai(model: ModelAccess, _: Path) -> Mapping[str, str]:
 
 
 def _native(model: ModelAccess, home: Path) -> Mapping[str, str]:
-    return {**_openai(model, home), "DEVTEAM_AGENT_STATE": str(home / "agent")}
+    told = _anthropic(model) if model.protocol == "anthropic" else _openai(model, home)
+    return {**told, "DEVTEAM_AGENT_STATE": str(home / "agent")}
+
+
+def _anthropic(model: ModelAccess) -> Mapping[str, str]:
+    return {
+        "ANTHROPIC_BASE_URL": f"{model.base_url}/anthropic",
+        "ANTHROPIC_API_KEY": model.key,
+        "ANTHROPIC_MODEL": model.model,
+    }
 
 
 def _opencode(model: ModelAccess, home: Path) -> Mapping[str, str]:
-    config = home / ".config" / "opencode" / "opencode.json"
-    config.parent.mkdir(parents=True, exist_ok=True)
+    anthropic = model.protocol == "anthropic"
     settings = {
         "share": "disabled",
         "autoupdate": False,
         "model": f"gateway/{model.model}",
         "small_model": f"gateway/{model.model}",
+        # A title for the session is a call that is paid for and read by nobody.
+        "agent": {"title": {"disable": True}},
         "permission": {"edit": "ask", "bash": "ask", "webfetch": "deny"},
         "provider": {
             "gateway": {
-                "npm": "@ai-sdk/openai-compatible",
+                "npm": "@ai-sdk/anthropic" if anthropic else "@ai-sdk/openai-compatible",
                 "name": "gateway",
-                "options": {"baseURL": f"{model.base_url}/v1", "apiKey": model.key},
+                "options": {
+                    "baseURL": f"{model.base_url}/anthropic/v1" if anthropic else f"{model.base_url}/v1",
+                    "apiKey": model.key,
+                },
                 "models": {model.model: {"name": model.model}},
             }
         },
     }
-    config.write_text(json.dumps(settings), encoding="utf-8")
+    write_in_home(home, ".config/opencode/opencode.json", json.dumps(settings))
     return {
         "OPENCODE_DISABLE_MODELS_FETCH": "1",
         "OPENCODE_DISABLE_AUTOUPDATE": "1",
@@ -65,11 +79,19 @@ def _opencode(model: ModelAccess, home: Path) -> Mapping[str, str]:
     }
 
 
-def _claude(model: ModelAccess, _: Path) -> Mapping[str, str]:
+_CLAUDE_DENIED = ("WebSearch", "WebFetch", "CronCreate", "CronDelete", "CronList", "ScheduleWakeup", "EnterWorktree")
+"""What leads out of the fence by way of the model's provider, or lasts longer than the attempt."""
+
+
+def _claude(model: ModelAccess, home: Path) -> Mapping[str, str]:
+    write_in_home(home, ".claude/settings.json", json.dumps({"permissions": {"deny": _CLAUDE_DENIED}}))
+    # Helpers and subagents would ask for models of their own choice.
+    names = ("MODEL", "SMALL_FAST_MODEL", "DEFAULT_OPUS_MODEL", "DEFAULT_SONNET_MODEL", "DEFAULT_HAIKU_MODEL")
     return {
+        **{f"ANTHROPIC_{name}": model.model for name in names},
+        "CLAUDE_CODE_SUBAGENT_MODEL": model.model,
         "ANTHROPIC_BASE_URL": f"{model.base_url}/anthropic",
         "ANTHROPIC_API_KEY": model.key,
-        "ANTHROPIC_MODEL": model.model,
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_TELEMETRY": "1",
         "DISABLE_AUTOUPDATER": "1",
@@ -79,14 +101,14 @@ def _claude(model: ModelAccess, _: Path) -> Mapping[str, str]:
 
 
 def _qwen(model: ModelAccess, home: Path) -> Mapping[str, str]:
-    _write_settings(home / ".qwen" / "settings.json", {"usageStatisticsEnabled": False})
+    write_in_home(home, ".qwen/settings.json", json.dumps({"usageStatisticsEnabled": False}))
     return _openai(model, home)
 
 
 def _codex(model: ModelAccess, home: Path) -> Mapping[str, str]:
-    folder = home / ".codex"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.toml").write_text(
+    config = write_in_home(
+        home,
+        ".codex/config.toml",
         "\n".join(
             [
                 f"model = {json.dumps(model.model)}",
@@ -102,14 +124,8 @@ def _codex(model: ModelAccess, home: Path) -> Mapping[str, str]:
                 "",
             ]
         ),
-        encoding="utf-8",
     )
-    return {"DEVTEAM_GATEWAY_KEY": model.key, "CODEX_HOME": str(folder)}
-
-
-def _write_settings(path: Path, settings: Mapping[str, object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(settings), encoding="utf-8")
+    return {"DEVTEAM_GATEWAY_KEY": model.key, "CODEX_HOME": str(config.parent)}
 
 
 PROFILES: Mapping[str, AgentProfile] = {
@@ -137,7 +153,7 @@ PROFILES: Mapping[str, AgentProfile] = {
             argv=("claude-agent-acp",),
             configure=_claude,
             package="@agentclientprotocol/claude-agent-acp@0.49.0",
-            mode="acceptEdits",
+            mode="default",
             usage="cumulative for the prompt; cost starts again after a load",
         ),
         AgentProfile(

@@ -5,7 +5,8 @@ provider that can take it, streams the answer back as it arrives, counts what it
 before the budget is overshot.
 """
 
-from devteam.adapters.model_gateway.gateway import GatewayLease, ModelGateway
+from devteam.adapters.model_gateway.gateway import ModelGateway
+from devteam.adapters.model_gateway.lease import GatewayLease
 from devteam.adapters.model_gateway.models import GatewayModels, NoModel
 from devteam.adapters.model_gateway.prices import PriceTable
 from devteam.adapters.model_gateway.store import GatewayStore

@@ -18,15 +18,20 @@ class Budget:
 
     def reserve(self, call: UUID, worst: float) -> bool:
         """Set the worst case of a call aside; False when it does not fit any more."""
-        if self.limit is not None and self.spent + sum(self.reserved.values()) + worst > self.limit:
+        others = sum(amount for other, amount in self.reserved.items() if other != call)
+        if self.limit is not None and self.spent + others + worst > self.limit:
             return False
         self.reserved[call] = worst
         return True
 
     def settle(self, call: UUID, cost: float) -> None:
         """The call is over and cost this much."""
-        self.reserved.pop(call, None)
+        self.release(call)
         self.spent += cost
+
+    def release(self, call: UUID) -> None:
+        """Nothing is set aside for the call any more; settled or not."""
+        self.reserved.pop(call, None)
 
     @property
     def overshoot(self) -> float:

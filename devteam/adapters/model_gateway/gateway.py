@@ -1,14 +1,15 @@
 """The gateway's server: one per worker, on loopback and on a Unix socket that can be bound into a fence."""
 
 import asyncio
+import concurrent.futures
+import contextlib
 import json
 import secrets
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,65 +18,72 @@ import httpx
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from devteam.adapters.model_gateway.budget import Budget
-from devteam.adapters.model_gateway.limits import free_again
+from devteam.adapters.model_gateway.forwarding import CALLS, Forwarding, refusal
+from devteam.adapters.model_gateway.lease import GatewayLease
 from devteam.adapters.model_gateway.prices import PriceTable
+from devteam.adapters.model_gateway.redact import redacted
 from devteam.adapters.model_gateway.store import Call, GatewayStore, Provider
-from devteam.adapters.model_gateway.usage import Usage, UsageReader
 from devteam.kit.clock import Clock
-from devteam.kit.ids import new_id
+from devteam.kit.db import UNAVAILABLE
 from devteam.kit.log import get_logger
 
 log = get_logger(__name__)
 
 BODY_LIMIT = 50_000_000
-DEFAULT_OUTPUT_TOKENS = 16_384
-"""What a call without a limit of its own is reserved for."""
 LONGEST_HOLD = 600.0
 """Seconds that a call is held while its providers are parked; after that the agent gets the 429."""
-PROVIDERS_FRESH = 2.0
-_PASSED_ON = frozenset({"content-type", "accept", "anthropic-version", "anthropic-beta", "openai-beta", "user-agent"})
-_PASSED_BACK = frozenset({"content-type", "x-request-id", "request-id", "retry-after"})
-_UNAVAILABLE = frozenset({500, 502, 503, 504, 529})
+FRESH_SECONDS = 2.0
+STOP_SECONDS = 5.0
+_RECORD_PAUSES = (0.0, 0.2, 1.0, 5.0, 20.0)
+"""Seconds before each try to record a call while the database is away."""
+_PREFIXES = ("", "/v1", "/anthropic/v1", "/openai/v1")
+_LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 
-_KINDS = {"/chat/completions": "openai", "/responses": "openai", "/messages": "anthropic"}
 
+@dataclass(frozen=True)
+class Known:
+    """What the gateway read from the database a moment ago."""
 
-@dataclass
-class GatewayLease:
-    """One attempt's way to models: its key works at this gateway only, until the lease ends."""
-
-    attempt_id: UUID
-    key: str
-    base_url: str
-    socket_path: Path
-    budget: Budget
-    model: str | None
-    trouble: str | None = None
-    """The last refusal that a person must know of: budget, key, quota."""
-    parked_until: datetime | None = None
-    models_seen: set[str] = field(default_factory=set)
+    providers: tuple[Provider, ...]
+    token_hashes: Collection[bytes]
+    at: float
 
 
 class ModelGateway:
-    """Forwards model calls for attempts."""
+    """Forwards model calls for attempts. Leases may be taken and ended from any thread."""
 
-    def __init__(self, store: GatewayStore, prices: PriceTable, clock: Clock, socket_path: Path) -> None:
+    def __init__(
+        self,
+        store: GatewayStore,
+        prices: PriceTable,
+        clock: Clock,
+        socket_path: Path,
+        *,
+        longest_hold: float = LONGEST_HOLD,
+    ) -> None:
         self.store = store
         self.prices = prices
         self.clock = clock
+        self.longest_hold = longest_hold
         self._socket_path = socket_path
         self._leases: dict[str, GatewayLease] = {}
-        self._providers: tuple[float, list[Provider]] = (0.0, [])
-        self.client: httpx.AsyncClient | None = None
+        self._known: Known | None = None
+        self._stale = True
+        self._reading = asyncio.Lock()
+        self._client: httpx.AsyncClient | None = None
         self._servers: list[uvicorn.Server] = []
         self._ready = threading.Event()
+        self._stopping = threading.Event()
+        self._failure: BaseException | None = None
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._recorder: concurrent.futures.ThreadPoolExecutor | None = None
         self._port = 0
 
     # --- life ---
@@ -84,19 +92,30 @@ class ModelGateway:
         """Listen, unless it does already; returns when the gateway answers."""
         with self._starting:
             if self._thread is None:
+                self._ready.clear()
+                self._stopping.clear()
+                self._failure = None
+                self._recorder = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="model-calls")
                 self._thread = threading.Thread(target=self._serve, name="model-gateway", daemon=True)
                 self._thread.start()
-        if not self._ready.wait(20):
-            raise RuntimeError("the model gateway did not start")
+        if not self._ready.wait(20) or self._failure is not None:
+            raise RuntimeError("the model gateway did not start") from self._failure
 
     def stop(self) -> None:
-        """Stop listening; calls in flight are cut."""
-        for server in self._servers:
-            server.should_exit = True
-            server.force_exit = True
-        if self._thread is not None:
-            self._thread.join(5)
-        self._socket_path.unlink(missing_ok=True)
+        """Stop listening; calls in flight are cut, what they used is recorded."""
+        with self._starting:
+            for server in self._servers:
+                server.should_exit = True
+                server.force_exit = True
+            if self._thread is not None:
+                self._thread.join(STOP_SECONDS)
+                self._thread = None
+            self._stopping.set()
+            if self._recorder is not None:
+                self._recorder.shutdown()
+            self._servers = []
+            self._leases.clear()
+            self._socket_path.unlink(missing_ok=True)
 
     def lease(self, attempt_id: UUID, *, model: str | None, budget_usd: float | None) -> GatewayLease:
         """A key for an attempt. What earlier runs of it spent counts against the budget."""
@@ -112,258 +131,182 @@ class ModelGateway:
         return lease
 
     def end(self, lease: GatewayLease) -> None:
-        """The key is worthless from now on."""
+        """The key is worthless from now on; waits a little until its calls are in the record."""
         self._leases.pop(lease.key, None)
+        concurrent.futures.wait(list(lease.unrecorded), timeout=STOP_SECONDS)
+        if lease.budget.overshoot:
+            log.warning("budget_overshot", attempt=str(lease.attempt_id), usd=round(lease.budget.overshoot, 6))
 
     def _serve(self) -> None:
-        asyncio.run(self._run())
+        try:
+            asyncio.run(self._run())
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the start is told
+            self._failure = error
+            log.error("model_gateway_ended", error=f"{type(error).__name__}: {error}")
+        finally:
+            self._ready.set()
 
     async def _run(self) -> None:
-        self._socket_path.unlink(missing_ok=True)
-        private = socket.socket(socket.AF_UNIX)
-        private.bind(str(self._socket_path))
-        # Only a key opens anything; inside a fence the agent runs as another user.
-        self._socket_path.chmod(0o666)
-        local = socket.socket()
-        local.bind(("127.0.0.1", 0))
-        self._port = local.getsockname()[1]
-        app = Starlette(routes=self._routes())
-        timeout = httpx.Timeout(connect=10, read=600, write=60, pool=600)
-        limits = httpx.Limits(max_connections=1000, max_keepalive_connections=50)
-        async with httpx.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False, trust_env=True) as client:
-            self.client = client
-            self._servers = [self._server(app), self._server(app)]
-            tasks = [
-                asyncio.create_task(server.serve(sockets=[listener]))
-                for server, listener in zip(self._servers, (private, local), strict=True)
-            ]
-            while not all(server.started for server in self._servers):  # noqa: ASYNC110 - it offers no event to wait for
-                await asyncio.sleep(0.01)
-            self._ready.set()
-            await asyncio.gather(*tasks)
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as private, contextlib.closing(socket.socket()) as local:
+            self._socket_path.unlink(missing_ok=True)
+            private.bind(str(self._socket_path))
+            # Only a key opens anything; inside a fence the agent runs as another user.
+            self._socket_path.chmod(0o666)
+            local.bind(("127.0.0.1", 0))
+            self._port = local.getsockname()[1]
+            self._reading = asyncio.Lock()
+            async with _client() as client:
+                self._client = client
+                await self._listen(private, local)
 
-    def _server(self, app: Starlette) -> uvicorn.Server:
-        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1)
-        return uvicorn.Server(config)
+    async def _listen(self, *listeners: socket.socket) -> None:
+        app = Starlette(routes=self._routes())
+        self._servers = [_server(app) for _ in listeners]
+        tasks = [
+            asyncio.create_task(server.serve(sockets=[listener]))
+            for server, listener in zip(self._servers, listeners, strict=True)
+        ]
+        while not all(server.started for server in self._servers):  # noqa: ASYNC110 - it offers no event to wait for
+            await asyncio.sleep(0.01)
+        self._ready.set()
+        await asyncio.gather(*tasks)
+        await _cancel_the_rest()
 
     def _routes(self) -> list[Route]:
-        prefixes = ("", "/v1", "/anthropic/v1", "/openai/v1")
-        calls = [Route(prefix + path, self._forward, methods=["POST"]) for prefix in prefixes for path in _KINDS]
-        return [*calls, *(Route(f"{prefix}/models", self._models, methods=["GET"]) for prefix in prefixes)]
+        calls = [Route(prefix + path, _Calls(self), methods=["POST"]) for prefix in _PREFIXES for path in CALLS]
+        return [*calls, *(Route(f"{prefix}/models", self._models, methods=["GET"]) for prefix in _PREFIXES)]
 
-    # --- calls ---
+    # --- what calls need ---
 
-    def _lease_of(self, request: Request) -> GatewayLease | None:
+    @property
+    def client(self) -> httpx.AsyncClient:
+        """The way to providers."""
+        assert self._client is not None
+        return self._client
+
+    def lease_of(self, request: Request) -> GatewayLease | None:
+        """Whose call it is."""
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         key = request.headers.get("x-api-key") or (bearer if scheme.lower() == "bearer" else "")
         return self._leases.get(key.strip())
 
+    async def known(self) -> Known:
+        """Providers, prices and token hashes, read anew every few seconds so that edits and other workers' parking
+        are seen; while the database is away, those of before.
+        """
+        async with self._reading:
+            if self._known is None or self._stale or time.monotonic() - self._known.at > FRESH_SECONDS:
+                try:
+                    self._known = await run_in_threadpool(self._read)
+                    self._stale = False
+                except UNAVAILABLE:
+                    if self._known is None:
+                        raise
+                    log.warning("providers_not_read_anew")
+            return self._known
+
+    def _read(self) -> Known:
+        self.prices.refresh()
+        return Known(tuple(self.store.providers()), self.store.token_hashes(), time.monotonic())
+
+    def forget(self) -> None:
+        """Read from the database anew at the next call."""
+        self._stale = True
+
+    def record(self, lease: GatewayLease, call: Call) -> None:
+        """Keep a call; returns at once."""
+        assert self._recorder is not None
+        recording = self._recorder.submit(self._record, call)
+        lease.unrecorded.add(recording)
+        recording.add_done_callback(lease.unrecorded.discard)
+
+    def _record(self, call: Call) -> None:
+        for pause in _RECORD_PAUSES:
+            self._stopping.wait(pause)
+            try:
+                self.store.record(call)
+                return
+            except UNAVAILABLE:
+                continue
+            except Exception as error:  # noqa: BLE001 - the record of a call never stops the work
+                log.error("call_not_recorded", attempt=str(call.attempt_id), error=f"{type(error).__name__}: {error}")
+                return
+        log.error("call_not_recorded", attempt=str(call.attempt_id), error="the database is away")
+
+    async def without_secrets(self, lease: GatewayLease, body: bytes) -> bytes:
+        """What an agent sends out, with this installation's own secrets masked."""
+        known = await self.known()
+        keys = [provider.secret for provider in known.providers if provider.secret is not None]
+        body, found = redacted(body, [*keys, *list(self._leases)], known.token_hashes)
+        if found:
+            lease.masked += found
+            log.warning("secrets_masked", attempt=str(lease.attempt_id), count=found)
+        return body
+
     async def _models(self, request: Request) -> Response:
-        if self._lease_of(request) is None:
-            return _refusal(401, "This key opens nothing here.")
-        names = sorted({model for provider in await self.known_providers() for model in provider.models})
+        if self.lease_of(request) is None:
+            return refusal(401, "This key opens nothing here.")
+        names = sorted({model for provider in (await self.known()).providers for model in provider.models})
         return JSONResponse({"object": "list", "data": [{"id": name, "object": "model"} for name in names]})
 
-    async def _forward(self, request: Request) -> Response:
-        lease = self._lease_of(request)
+
+class _Calls:
+    """Takes a call in, and drops it when its caller goes away."""
+
+    def __init__(self, gateway: ModelGateway) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            taken = await self._take(request)
+        except ClientDisconnect:
+            return
+        if isinstance(taken, Response):
+            await taken(scope, receive, send)
+            return
+        work = asyncio.ensure_future(taken.run(send))
+        gone = asyncio.ensure_future(_gone(receive))
+        try:
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            if not work.done():
+                work.cancel()
+        await asyncio.wait({work})
+        if not work.cancelled():
+            work.result()
+
+    async def _take(self, request: Request) -> Forwarding | Response:
+        lease = self._gateway.lease_of(request)
         if lease is None:
-            return _refusal(401, "This key opens nothing here.")
+            return refusal(401, "This key opens nothing here.")
         body = await _read_body(request)
         if body is None:
-            return _refusal(413, "The request is larger than 50 MB.")
+            return refusal(413, "The request is larger than 50 MB.")
         try:
-            call = json.loads(body)
-        except ValueError:
-            return _refusal(400, "The body is not JSON.")
+            call = json.loads(body.decode())
+        except (ValueError, RecursionError):
+            return refusal(400, "The body is not JSON.")
         if not isinstance(call, dict) or not isinstance(call.get("model"), str):
-            return _refusal(400, "The body names no model.")
-        kind = next(kind for path, kind in _KINDS.items() if request.url.path.endswith(path))
-        return await _Forwarding(self, lease, request, call, kind).run()
-
-    async def known_providers(self) -> list[Provider]:
-        """The providers, read anew every few seconds so that edits and other workers' parking are seen."""
-        at, providers = self._providers
-        if time.monotonic() - at > PROVIDERS_FRESH:
-            providers = await run_in_threadpool(self.store.providers)
-            self._providers = (time.monotonic(), providers)
-        return providers
-
-    def forget_providers(self) -> None:
-        """Read the providers anew at the next call."""
-        self._providers = (0.0, [])
-
-
-class _Forwarding:
-    """One call on its way."""
-
-    def __init__(
-        self, gateway: ModelGateway, lease: GatewayLease, request: Request, call: dict[str, Any], kind: str
-    ) -> None:
-        self._gateway = gateway
-        self._lease = lease
-        self._request = request
-        self._call = call
-        self._kind = kind
-        self._model: str = call["model"]
-        self._streamed = call.get("stream") is True
-        self._id = new_id()
-        self._began = time.monotonic()
-
-    async def run(self) -> Response:
-        """Find a provider that takes the call, waiting for parked ones, and pass its answer on."""
-        while True:
-            providers = [p for p in await self._gateway.known_providers() if p.takes(self._kind, self._model)]
-            if not providers:
-                return self._refuse(404, f"No provider of kind {self._kind} offers the model {self._model}.")
-            now = self._gateway.clock()
-            free = [p for p in providers if p.parked_until is None or p.parked_until <= now]
-            for number, provider in enumerate(free):
-                refused = self._reserve(provider)
-                if refused is not None:
-                    return refused
-                answer = await self._ask(provider, last=number == len(free) - 1)
-                if answer is not None:
-                    return answer
-            waited = await self._wait(providers)
-            if waited is not None:
-                return waited
-
-    def _reserve(self, provider: Provider) -> Response | None:
-        """Set the worst case aside, or refuse: over budget, or a price that nobody knows under a budget."""
-        budget = self._lease.budget
-        if budget.limit is None:
-            budget.reserve(self._id, 0.0)
-            return None
-        worst = Usage(input_tokens=len(json.dumps(self._call)) // 3, output_tokens=self._output_limit())
-        cost = self._gateway.prices.cost(self._model, worst, base_url=provider.base_url)
-        if cost is None:
-            return self._refuse(402, f"The price of {self._model} is unknown, so the budget cannot be kept: set one.")
-        if not budget.reserve(self._id, cost):
-            spent = f"{budget.spent:.4f} of {budget.limit:.4f} US dollars are spent"
-            return self._refuse(402, f"The budget of the attempt does not cover this call: {spent}.")
-        return None
-
-    def _output_limit(self) -> int:
-        for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"):
-            value = self._call.get(name)
-            if isinstance(value, int) and value > 0:
-                return value
-        return DEFAULT_OUTPUT_TOKENS
-
-    async def _ask(self, provider: Provider, *, last: bool) -> Response | None:
-        """The provider's answer; None when another one, or a later time, should be tried."""
-        client = self._gateway.client
-        assert client is not None
-        request = client.build_request(
-            "POST", self._address(provider), headers=self._headers(provider), content=self._body()
-        )
+            return refusal(400, "The body names no model.")
         try:
-            answer = await client.send(request, stream=True)
-        except httpx.HTTPError as exc:
-            log.warning("provider_unreachable", provider=provider.name, error=type(exc).__name__)
-            await self._record(provider, 0, Usage())
-            if not last:
-                return None
-            return self._refuse(502, f"The provider {provider.name} cannot be reached ({type(exc).__name__}).")
-        if answer.status_code == 429:
-            await self._park(provider, answer)
-            return None
-        if answer.status_code in _UNAVAILABLE and not last:
-            await answer.aclose()
-            await self._record(provider, answer.status_code, Usage())
-            return None
-        if answer.status_code in (401, 402, 403):
-            self._lease.trouble = f"The provider {provider.name} answered {answer.status_code}."
-        headers = {key: value for key, value in answer.headers.items() if key.lower() in _PASSED_BACK}
-        return StreamingResponse(self._pass(provider, answer), status_code=answer.status_code, headers=headers)
+            body = await self._gateway.without_secrets(lease, body)
+        except UNAVAILABLE:
+            return refusal(503, "The gateway's database cannot be reached.")
+        return Forwarding(self._gateway, lease, request, call, body)
 
-    def _address(self, provider: Provider) -> str:
-        path = self._request.url.path
-        suffix = next(suffix for suffix in _KINDS if path.endswith(suffix))
-        if self._kind == "anthropic" and not provider.base_url.endswith("/v1"):
-            suffix = f"/v1{suffix}"
-        return provider.base_url + suffix
 
-    def _headers(self, provider: Provider) -> dict[str, str]:
-        headers = {key: value for key, value in self._request.headers.items() if key.lower() in _PASSED_ON}
-        headers["accept-encoding"] = "identity"
-        if provider.secret is not None and self._kind == "anthropic":
-            headers["x-api-key"] = provider.secret
-        elif provider.secret is not None:
-            headers["authorization"] = f"Bearer {provider.secret}"
-        return headers
-
-    def _body(self) -> bytes:
-        """The call as it came; a streamed one is asked to tell its usage too."""
-        call = dict(self._call)
-        if self._streamed and self._request.url.path.endswith("/chat/completions"):
-            call["stream_options"] = {**(call.get("stream_options") or {}), "include_usage": True}
-        return json.dumps(call).encode()
-
-    async def _pass(self, provider: Provider, answer: httpx.Response) -> AsyncIterator[bytes]:
-        reader = UsageReader(streamed=self._streamed and answer.is_success)
-        try:
-            async for data in answer.aiter_raw():
-                reader.feed(data)
-                yield data
-        except httpx.HTTPError as exc:
-            log.warning("provider_cut_the_stream", provider=provider.name, error=type(exc).__name__)
-            raise
-        finally:
-            await answer.aclose()
-            await asyncio.shield(self._record(provider, answer.status_code, reader.finish()))
-
-    async def _record(self, provider: Provider, status: int, usage: Usage) -> None:
-        cost = self._gateway.prices.cost(self._model, usage, base_url=provider.base_url) if usage.known else 0.0
-        self._lease.budget.settle(self._id, cost or 0.0)
-        self._lease.models_seen.add(self._model)
-        call = Call(
-            attempt_id=self._lease.attempt_id,
-            provider_id=provider.id,
-            model=self._model,
-            status=status,
-            usage=usage,
-            cost=cost if usage.known else None,
-            seconds=time.monotonic() - self._began,
-        )
-        await run_in_threadpool(self._gateway.store.record, call)
-
-    async def _park(self, provider: Provider, answer: httpx.Response) -> None:
-        until, told = free_again(answer.headers, self._gateway.clock())
-        await answer.aclose()
-        await self._record(provider, 429, Usage())
-        reason = "It asked to wait until then." if told else "It said that there were too many requests."
-        await run_in_threadpool(self._gateway.store.park, provider.id, until, reason)
-        self._gateway.forget_providers()
-        log.warning("provider_parked", provider=provider.name, until=until.isoformat())
-
-    async def _wait(self, providers: list[Provider]) -> Response | None:
-        """Hold the call until the first provider is free again; the 429 when that is too long."""
-        fresh = [p for p in await self._gateway.known_providers() if p.id in {known.id for known in providers}]
-        parked = [p.parked_until for p in fresh if p.parked_until is not None]
-        if not parked or len(parked) < len(fresh):
-            return None
-        now = self._gateway.clock()
-        seconds = (min(parked) - now).total_seconds()
-        self._lease.parked_until = min(parked)
-        if time.monotonic() - self._began + seconds > LONGEST_HOLD:
-            self._lease.trouble = f"All providers of {self._model} are at their limit until {min(parked).isoformat()}."
-            response = self._refuse(429, self._lease.trouble)
-            response.headers["retry-after"] = str(max(1, int(seconds)))
-            return response
-        await asyncio.sleep(max(0.05, seconds))
-        self._gateway.forget_providers()
-        self._lease.parked_until = None
-        return None
-
-    def _refuse(self, status: int, message: str) -> Response:
-        if status == 402:
-            self._lease.trouble = message
-        return _refusal(status, message)
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
 
 
 async def _read_body(request: Request) -> bytes | None:
     """The body; None when it is too large."""
+    told = request.headers.get("content-length", "")
+    if told.isdecimal() and int(told[:20]) > BODY_LIMIT:
+        return None
     body = bytearray()
     async for part in request.stream():
         body += part
@@ -372,7 +315,36 @@ async def _read_body(request: Request) -> bytes | None:
     return bytes(body)
 
 
-def _refusal(status: int, message: str) -> Response:
-    """An error in the shape that both protocols' clients understand."""
-    kind = {401: "authentication_error", 402: "billing_error", 429: "rate_limit_error"}.get(status, "api_error")
-    return JSONResponse({"type": "error", "error": {"type": kind, "message": message}}, status_code=status)
+def _client() -> httpx.AsyncClient:
+    """Proxies of the environment lead to the world, never back to this machine."""
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(connect=10, read=600, write=60, pool=600),
+        limits=httpx.Limits(max_connections=1000, max_keepalive_connections=50),
+        follow_redirects=False,
+        trust_env=True,
+        mounts=dict.fromkeys(_LOOPBACK),
+    )
+
+
+def _server(app: Starlette) -> uvicorn.Server:
+    """What goes wrong in a call is told by the gateway; the server's own log would repeat it with a traceback."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=75,
+        server_header=False,
+    )
+    return uvicorn.Server(config)
+
+
+async def _cancel_the_rest() -> None:
+    """Let calls in flight settle and record what they used."""
+    rest: list[asyncio.Task[Any]] = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in rest:
+        task.cancel()
+    if rest:
+        await asyncio.wait(rest, timeout=2)

@@ -7,53 +7,62 @@ from email.utils import parsedate_to_datetime
 
 _DEFAULT = timedelta(seconds=20)
 _LONGEST = timedelta(hours=24)
-_SPAN = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_NUMBER = re.compile(r"\d{1,18}(\.\d{1,18})?")
+_PART = r"(?:(\d{1,9}(?:\.\d{1,9})?)%s)?"
+_SPAN = re.compile("".join(_PART % unit for unit in ("d", "h", "m(?!s)", "s", "ms")))
+_EPOCH_SECONDS, _EPOCH_MILLISECONDS = 1e9, 1e11
+"""A number from here on is a moment, not a span."""
 
 
 def free_again(headers: Mapping[str, str], now: datetime) -> tuple[datetime, bool]:
     """When the provider can be asked again, and whether it said so itself."""
-    wait = _retry_after(headers, now)
+    told = {name.lower(): value for name, value in headers.items()}
+    wait = _retry_after(told, now)
     if wait is None:
-        waits = [
-            found
-            for name, value in headers.items()
-            if name.lower().startswith(("x-ratelimit-reset", "anthropic-ratelimit")) and "reset" in name.lower()
-            if _is_exhausted(name, headers) and (found := _span(value, now)) is not None
-        ]
-        wait = max(waits, default=None)
+        resets = {
+            name: span
+            for name, value in told.items()
+            if "ratelimit" in name and "reset" in name and (span := _span(value, now)) is not None
+        }
+        # Only the limits that ran out count; those of which nothing is said, when none is said to have run out.
+        left = {name: told.get(name.replace("reset", "remaining")) for name in resets}
+        out = [span for name, span in resets.items() if (left[name] or "").strip() in ("0", "0.0")]
+        wait = max(out or [span for name, span in resets.items() if left[name] is None], default=None)
     if wait is None:
         return now + _DEFAULT, False
     return now + min(max(wait, timedelta(0)), _LONGEST), True
 
 
-def _is_exhausted(reset_name: str, headers: Mapping[str, str]) -> bool:
-    """Only the limit that ran out counts: the one with nothing remaining, or one that does not say."""
-    remaining = headers.get(reset_name.lower().replace("reset", "remaining"))
-    return remaining is None or remaining.strip() in ("0", "0.0")
-
-
-def _retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    exact = headers.get("retry-after-ms")
-    if exact is not None and re.fullmatch(r"\d+(\.\d+)?", exact.strip()):
+def _retry_after(told: Mapping[str, str], now: datetime) -> timedelta | None:
+    exact = told.get("retry-after-ms", "").strip()
+    if _NUMBER.fullmatch(exact):
         return timedelta(milliseconds=float(exact))
-    value = headers.get("retry-after")
+    value = told.get("retry-after")
     return None if value is None else _span(value, now)
 
 
 def _span(value: str, now: datetime) -> timedelta | None:
-    """Seconds, `1m30s`, an HTTP date or an ISO time, as a span from now."""
+    """Seconds, `1m30s`, a moment as a number, an HTTP date or an ISO time, as a span from now."""
     value = value.strip()
-    if re.fullmatch(r"\d+(\.\d+)?", value):
-        number = float(value)
-        return datetime.fromtimestamp(number, UTC) - now if number > 1e9 else timedelta(seconds=number)
+    if _NUMBER.fullmatch(value):
+        return _of_number(float(value), now)
     found = _SPAN.fullmatch(value)
     if found is not None and value:
-        hours, minutes, seconds, milliseconds = (float(part or 0) for part in found.groups())
-        return timedelta(hours=hours, minutes=minutes, seconds=seconds, milliseconds=milliseconds)
+        days, hours, minutes, seconds, milliseconds = (float(part or 0) for part in found.groups())
+        return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds, milliseconds=milliseconds)
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             at = parse(value)
-        except (ValueError, TypeError):
+            return (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
+        except (ValueError, TypeError, OverflowError):
             continue
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
     return None
+
+
+def _of_number(number: float, now: datetime) -> timedelta:
+    if number < _EPOCH_SECONDS:
+        return timedelta(seconds=number)
+    seconds = number / 1000 if number >= _EPOCH_MILLISECONDS else number
+    return (
+        _LONGEST if seconds > now.timestamp() + _LONGEST.total_seconds() else datetime.fromtimestamp(seconds, UTC) - now
+    )

@@ -1,16 +1,20 @@
 """An attempt's way to its model through the gateway."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from devteam.adapters.model_gateway.gateway import GatewayLease, ModelGateway
-from devteam.adapters.model_gateway.store import GatewayStore
+from devteam.adapters.model_gateway.gateway import ModelGateway
+from devteam.adapters.model_gateway.lease import GatewayLease
+from devteam.adapters.model_gateway.store import GatewayStore, Provider
 from devteam.executions.ports import Job
 from devteam.executions.session import ModelAccess
 from devteam.kit.errors import Refused
 
 OWN_LOGIN = frozenset({"claude", "gemini", "codex", "qwen", "opencode", "acp"})
 """Agents that can bring a login of their own: without a provider they bypass the gateway, unmetered."""
+
+_PROTOCOLS: Mapping[str, tuple[str, ...]] = {"claude": ("anthropic",), "native": ("openai", "anthropic")}
+"""What agents speak; the others speak OpenAI's protocol."""
 
 
 class NoModel(Refused):
@@ -42,19 +46,41 @@ class GatewayModels:
     @contextmanager
     def access(self, job: Job) -> Iterator[OpenWay]:
         """The way to the project's model, or to the first one that a provider offers. Raises NoModel."""
-        model = job.model or self._first_model()
-        if model is None:
-            if job.executor not in OWN_LOGIN:
-                raise NoModel("No model provider is set up; add one with `devteam provider add`.")
+        found = self._find(job)
+        if found is None:
             yield OpenWay(None, None)
             return
+        provider, model = found
         self._gateway.ensure_started()
         lease = self._gateway.lease(job.ref.attempt_id, model=model, budget_usd=job.budget_usd)
         try:
-            access = ModelAccess(base_url=lease.base_url, key=lease.key, socket=str(lease.socket_path), model=model)
-            yield OpenWay(access, lease)
+            yield OpenWay(
+                ModelAccess(
+                    base_url=lease.base_url,
+                    key=lease.key,
+                    socket=str(lease.socket_path),
+                    model=model,
+                    protocol="anthropic" if provider.kind == "anthropic" else "openai",
+                ),
+                lease,
+            )
         finally:
             self._gateway.end(lease)
 
-    def _first_model(self) -> str | None:
-        return next((provider.models[0] for provider in self._store.providers() if provider.models), None)
+    def _find(self, job: Job) -> tuple[Provider, str] | None:
+        """The first provider that speaks the agent's protocol and offers the model; None for an own login."""
+        spoken = _PROTOCOLS.get(job.executor, ("openai",))
+        providers = [provider for provider in self._store.providers() if provider.kind in spoken]
+        if not providers and job.executor in OWN_LOGIN:
+            return None
+        for provider in providers:
+            model = job.model or next(iter(provider.models), None)
+            if model is not None and provider.takes(provider.kind, model):
+                return provider, model
+        if not providers:
+            raise NoModel(
+                f"No model provider of kind {' or '.join(spoken)} is set up; add one with `devteam provider add`."
+            )
+        if job.model is None:
+            raise NoModel("No provider lists its models, so the project has to name one.")
+        raise NoModel(f"No provider of kind {' or '.join(spoken)} offers the model {job.model}.")

@@ -23,14 +23,23 @@ class Price:
 
 
 class PriceTable:
-    """Costs by model; `overrides` are read at each question, so that a new price holds at once."""
+    """Costs by model. The operator's prices are those of the last `refresh`; the first question makes one."""
 
-    def __init__(self, overrides: Callable[[], Mapping[str, Price]]) -> None:
-        self._overrides = overrides
+    def __init__(self, read_own: Callable[[], Mapping[str, Price]]) -> None:
+        self._read_own = read_own
+        self._own: Mapping[str, Price] | None = None
+
+    def refresh(self) -> None:
+        """Read the operator's prices anew; the public table is loaded then too, which takes half a second once."""
+        import genai_prices  # noqa: F401, PLC0415
+
+        self._own = self._read_own()
 
     def cost(self, model: str, usage: Usage, *, base_url: str) -> float | None:
         """What the usage costs; None when nobody knows the model's price."""
-        own = self._overrides().get(model)
+        if self._own is None:
+            self.refresh()
+        own = (self._own or {}).get(model)
         if own is not None:
             return own.cost(usage)
         # The table is 20 MB in memory, which a worker without agents need not pay.
@@ -40,6 +49,7 @@ class PriceTable:
         reported = Reported(
             input_tokens=usage.input_tokens,
             cache_read_tokens=usage.cached_tokens,
+            cache_write_tokens=usage.written_tokens,
             output_tokens=usage.output_tokens,
         )
         for url in (base_url, None):

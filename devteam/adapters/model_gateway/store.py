@@ -10,8 +10,12 @@ from devteam.adapters.model_gateway.prices import Price
 from devteam.adapters.model_gateway.usage import Usage
 from devteam.kit.clock import Clock
 from devteam.kit.db import Database, sql
+from devteam.kit.errors import DevTeamError
 from devteam.kit.ids import new_id
+from devteam.kit.log import get_logger
 from devteam.providers.model import secret_place
+
+log = get_logger(__name__)
 
 
 class Opener(Protocol):
@@ -70,14 +74,29 @@ class GatewayStore:
                 name=row.name,
                 kind=row.kind,
                 base_url=row.base_url,
-                secret=None
-                if row.sealed_secret is None
-                else self._opener.open(bytes(row.sealed_secret), belongs_to=secret_place(row.id)),
+                secret=None if row.sealed_secret is None else self._secret(row.id, bytes(row.sealed_secret)),
                 models=tuple(row.models),
                 parked_until=row.parked_until,
             )
             for row in rows
         ]
+
+    def _secret(self, provider_id: UUID, sealed: bytes) -> str | None:
+        """The key; without it, when it cannot be opened, the provider says so itself and the others still work."""
+        try:
+            return self._opener.open(sealed, belongs_to=secret_place(provider_id))
+        except DevTeamError as error:
+            log.error("provider_key_unreadable", provider=str(provider_id), reason=error.message)
+            return None
+
+    def token_hashes(self) -> frozenset[bytes]:
+        """Hashes of the tokens that open this installation now."""
+        with self._database.transaction() as connection:
+            rows = connection.execute(
+                sql("SELECT token_hash FROM credentials WHERE expires_at IS NULL OR expires_at > :now"),
+                {"now": self._clock()},
+            )
+            return frozenset(bytes(row.token_hash) for row in rows)
 
     def prices(self) -> Mapping[str, Price]:
         """The operator's prices by model."""
