@@ -10,10 +10,14 @@ from devteam.executions.ports import Job
 from devteam.executions.session import ModelAccess
 from devteam.kit.errors import Refused
 
-OWN_LOGIN = frozenset({"claude", "gemini", "codex", "qwen", "opencode", "acp"})
-"""Agents that can bring a login of their own: without a provider they bypass the gateway, unmetered."""
+NEEDS_NO_PROVIDER = frozenset({"acp"})
+"""An agent of one's own may need no model. The others would find no login in their empty home, and no network."""
 
-_PROTOCOLS: Mapping[str, tuple[str, ...]] = {"claude": ("anthropic",), "native": ("openai", "anthropic")}
+_PROTOCOLS: Mapping[str, tuple[str, ...]] = {
+    "claude": ("anthropic",),
+    "native": ("openai", "anthropic"),
+    "opencode": ("openai", "anthropic"),
+}
 """What agents speak; the others speak OpenAI's protocol."""
 
 
@@ -68,10 +72,10 @@ class GatewayModels:
             self._gateway.end(lease)
 
     def _find(self, job: Job) -> tuple[Provider, str] | None:
-        """The first provider that speaks the agent's protocol and offers the model; None for an own login."""
+        """The first provider that speaks the agent's protocol and offers the model; None when the agent needs none."""
         spoken = _PROTOCOLS.get(job.executor, ("openai",))
         providers = [provider for provider in self._store.providers() if provider.kind in spoken]
-        if not providers and job.executor in OWN_LOGIN:
+        if not providers and job.executor in NEEDS_NO_PROVIDER:
             return None
         for provider in providers:
             model = job.model or next(iter(provider.models), None)
