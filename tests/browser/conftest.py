@@ -178,6 +178,7 @@ def scene(stage: Stage) -> Iterator[Client]:
     """A customer with something of everything: completed, failed, running and waiting, some of it with long names."""
     long = "Rename configuration_of_the_international_shipping_department_and_everything_that_mentions_it, everywhere"
     client = stage.client("Conglomerate of Exceptionally Long Names & Sons", gate="grep -q Hello README.md && echo ok")
+    stage.client("Neighbours")
     running = Work()
     client.task("Add a line", r"printf '\033[32mgreen\033[0m and \033[1;31mred\033[0m\n'; echo line >> README.md")
     client.task(long, "echo broken > README.md", description=f"{long}.\n\nTwice.", estimateSeconds=600)
