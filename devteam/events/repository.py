@@ -26,7 +26,7 @@ _APPEND = sql(
         FROM head, generate_series(1, :count) AS n
     )
     SELECT head.version, pg_notify('{CHANNEL}', '') FROM head
-    """  # noqa: S608 - the channel is a constant
+    """
 )
 
 
