@@ -1,6 +1,7 @@
 import { useSelector } from 'react-redux'
 import styled from 'styled-components'
 import { Totals } from '@/features/overview'
+import { AddProvider, ExecutorTable, PriceList, ProviderList, SetPrice } from '@/features/providers'
 import { toProblem, useListWorkersQuery, type WorkerView } from '@/shared/api'
 import { ago, fullTime } from '@/shared/lib/format'
 import { useNow } from '@/shared/lib/useNow'
@@ -55,6 +56,15 @@ export function SystemPage() {
           ) : (
             <SkeletonLines count={2} />
           )}
+        </Panel>
+        <Panel title="Model providers" actions={<AddProvider />}>
+          <ProviderList />
+        </Panel>
+        <Panel title="Executors" hint="measured on finished attempts">
+          <ExecutorTable />
+        </Panel>
+        <Panel title="Model prices" hint="US dollars per million tokens" actions={<SetPrice />}>
+          <PriceList />
         </Panel>
         <Panel title="Live connection" hint={connection}>
           <Padded>

@@ -1,8 +1,10 @@
 import type {
   AttemptView,
   CustomerCard,
+  ExecutorView,
   GateResult,
   ProjectView,
+  ProviderView,
   SessionView,
   SystemTotals,
   TaskView,
@@ -91,6 +93,9 @@ export function buildProject(part: Partial<ProjectView> = {}): ProjectView {
     repository: '/srv/git/website.git',
     baseBranch: 'main',
     executor: 'command',
+    agentCommand: null,
+    model: null,
+    budgetUsd: null,
     deliveryMode: 'branch',
     gates: [],
     monitoringWindowSeconds: 0,
@@ -161,6 +166,12 @@ export function buildAttempt(part: Partial<AttemptView> = {}): AttemptView {
     monitoring: null,
     reason: null,
     executor: 'command',
+    promptVersion: null,
+    calls: 0,
+    inputTokens: 0,
+    cachedTokens: 0,
+    outputTokens: 0,
+    costUsd: 0,
     isolation: 'process group',
     frozen: false,
     workerId: 'worker-1',
@@ -181,6 +192,42 @@ export function buildAttempt(part: Partial<AttemptView> = {}): AttemptView {
     gates: [],
     workspaceKept: false,
     workspacePath: null,
+    ...part,
+  }
+}
+
+export function buildProvider(part: Partial<ProviderView> = {}): ProviderView {
+  return {
+    kind: 'provider',
+    id: 'provider-1',
+    version: 1,
+    name: 'Main',
+    protocol: 'openai',
+    baseUrl: 'https://models.test/v1',
+    hasSecret: true,
+    models: ['large'],
+    position: 1,
+    parkedUntil: null,
+    parkedReason: null,
+    createdAt: AT,
+    ...part,
+  }
+}
+
+export function buildExecutor(part: Partial<ExecutorView> = {}): ExecutorView {
+  return {
+    kind: 'executor',
+    name: 'native',
+    title: 'Built-in agent',
+    package: null,
+    installed: true,
+    usage: 'tokens of the whole prompt',
+    loadsSessions: true,
+    takesGuidance: true,
+    attempts: 0,
+    succeeded: 0,
+    medianSeconds: null,
+    meanCostUsd: null,
     ...part,
   }
 }

@@ -1,33 +1,25 @@
 import { Tabs } from 'radix-ui'
+import { useState } from 'react'
 import styled from 'styled-components'
 import type { AttemptView } from '@/shared/api'
-import { t } from '@/shared/ui'
+import { Muted, t } from '@/shared/ui'
 import { Commits } from './Commits'
 import { DiffPanel } from './DiffPanel'
 import { GateResults } from './GateResults'
+import { Guidance } from './Guidance'
 import { LogView } from './LogView'
 import { PhaseStepper } from './PhaseStepper'
+import { SessionView } from './SessionView'
+import { Tab, TabList } from './tabs'
+import { byAgent, takesGuidance, usedText } from './used'
+import { useSession } from './useSession'
 
-const TabList = styled(Tabs.List)`
-  display: flex;
-  flex-wrap: wrap;
-  gap: ${t.space.s};
-  margin: ${t.space.m} 0;
-  border-bottom: 1px solid ${t.color.line};
+const Meter = styled.p`
+  margin-top: ${t.space.m};
+  font-variant-numeric: tabular-nums;
 `
-const Tab = styled(Tabs.Trigger)`
-  min-height: 34px;
-  padding: 0 6px;
-  border: 0;
-  border-bottom: 2px solid transparent;
-  background: none;
-  color: ${t.color.muted};
-  font-size: ${t.text.m};
-  font-weight: 600;
-  cursor: pointer;
-  &[data-state='active'] { color: ${t.color.fg}; border-bottom-color: ${t.color.accent}; }
-`
-const LogFrame = styled.div`
+const Frame = styled.div`
+  overflow: hidden;
   border: 1px solid ${t.color.line};
   border-radius: ${t.radius.l};
   background: ${t.color.bg};
@@ -39,17 +31,29 @@ interface Props {
   hash?: string
 }
 
-/** What an attempt did and what it stands on: gates, diff, output, commits. */
+/** What an attempt did and what it stands on: session, gates, diff, output, commits. */
 export function AttemptEvidence({ attempt, hash = '' }: Props) {
   const delivered = attempt.commit !== null
-  const first = hash || (attempt.outcome === null && attempt.gates.length === 0) ? 'output' : 'gates'
+  const running = attempt.outcome === null
+  const agent = byAgent(attempt)
+  const [tab, setTab] = useState(firstTab(attempt, hash))
+  const state = useSession(attempt.id, agent && (running || tab === 'session'))
   return (
     <>
       <div style={{ paddingTop: 12 }}>
         <PhaseStepper attempt={attempt} />
       </div>
-      <Tabs.Root defaultValue={first}>
+      {agent && (
+        <Meter>
+          <Muted>
+            {usedText(state.used ?? attempt)}
+            {attempt.promptVersion !== null && ` · prompt version ${attempt.promptVersion}`}
+          </Muted>
+        </Meter>
+      )}
+      <Tabs.Root value={tab} onValueChange={setTab}>
         <TabList aria-label="Evidence">
+          {agent && <Tab value="session">Session</Tab>}
           <Tab value="gates">Gates {attempt.gates.length}</Tab>
           <Tab value="diff" disabled={!delivered && attempt.filesChanged === null}>
             Diff
@@ -57,6 +61,12 @@ export function AttemptEvidence({ attempt, hash = '' }: Props) {
           <Tab value="output">Output</Tab>
           <Tab value="commits">Commits</Tab>
         </TabList>
+        <Tabs.Content value="session">
+          <Frame>
+            <SessionView state={state} height="min(640px, 66dvh)" />
+            {takesGuidance(attempt) && <Guidance attemptId={attempt.id} waiting={state.waiting} />}
+          </Frame>
+        </Tabs.Content>
         <Tabs.Content value="gates">
           <GateResults gates={attempt.gates} />
         </Tabs.Content>
@@ -64,14 +74,14 @@ export function AttemptEvidence({ attempt, hash = '' }: Props) {
           <DiffPanel attemptId={attempt.id} />
         </Tabs.Content>
         <Tabs.Content value="output">
-          <LogFrame>
+          <Frame>
             <LogView
               attemptId={attempt.id}
               hash={hash}
               height="min(560px, 60dvh)"
               fileName={`${attempt.id}.log`}
             />
-          </LogFrame>
+          </Frame>
         </Tabs.Content>
         <Tabs.Content value="commits">
           <Commits attempt={attempt} />
@@ -79,4 +89,12 @@ export function AttemptEvidence({ attempt, hash = '' }: Props) {
       </Tabs.Root>
     </>
   )
+}
+
+/** A link to a line leads to the output; what runs is shown running. */
+function firstTab(attempt: AttemptView, hash: string): string {
+  if (hash) return 'output'
+  if (attempt.outcome !== null) return 'gates'
+  if (byAgent(attempt)) return 'session'
+  return attempt.gates.length === 0 ? 'output' : 'gates'
 }

@@ -3,10 +3,12 @@ import styled from 'styled-components'
 import type { AttemptView } from '@/shared/api'
 import { clockTime } from '@/shared/lib/format'
 import { Muted, t } from '@/shared/ui'
+import { AgentWork } from './AgentWork'
 import { GateResults } from './GateResults'
 import { LogView } from './LogView'
 import { PhaseStepper } from './PhaseStepper'
 import { runOf } from './phases'
+import { byAgent } from './used'
 
 const Head = styled.div`
   display: grid;
@@ -50,7 +52,11 @@ export function CurrentAttempt({ attempt }: { attempt: AttemptView }) {
           <GateResults gates={attempt.gates} />
         </Gates>
       )}
-      <LogView attemptId={attempt.id} fileName={`${attempt.id}.log`} />
+      {byAgent(attempt) ? (
+        <AgentWork attempt={attempt} />
+      ) : (
+        <LogView attemptId={attempt.id} fileName={`${attempt.id}.log`} />
+      )}
     </>
   )
 }

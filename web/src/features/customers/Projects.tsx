@@ -2,7 +2,13 @@ import { FolderGit2, Plus } from 'lucide-react'
 import { useState } from 'react'
 import { useSelector } from 'react-redux'
 import styled from 'styled-components'
-import { type DeliveryMode, type Gate, type ProjectView, useCreateProjectMutation } from '@/shared/api'
+import {
+  type DeliveryMode,
+  type Gate,
+  type ProjectView,
+  useCreateProjectMutation,
+  useListExecutorsQuery,
+} from '@/shared/api'
 import { duration, plural } from '@/shared/lib/format'
 import { useWhyNot } from '@/shared/lib/permissions'
 import { useForm } from '@/shared/lib/useForm'
@@ -20,6 +26,8 @@ import {
   ProblemNotice,
   t,
 } from '@/shared/ui'
+import { ExecutorChoice } from './ExecutorChoice'
+import { checkProject, NEW_PROJECT, projectInput, type TextField } from './newProject'
 
 const DELIVERY_NAME: Record<DeliveryMode, string> = {
   branch: 'Push a branch',
@@ -50,6 +58,7 @@ export function ProjectList({ customerId }: { customerId: string }) {
           <Muted>
             {project.baseBranch} · {DELIVERY_NAME[project.deliveryMode]} · {gateText(project)}
           </Muted>
+          <Muted>{workerText(project)}</Muted>
         </li>
       ))}
     </List>
@@ -70,55 +79,27 @@ function gateLine({ name, stage, timeoutSeconds }: Gate): string {
   return `${name} (${facts.filter(Boolean).join(', ')})`
 }
 
-const INITIAL = {
-  name: '',
-  repository: '',
-  baseBranch: '',
-  deliveryMode: 'branch' as DeliveryMode,
-  gateName: 'tests',
-  gateScript: '',
-}
-
-type Values = typeof INITIAL
-
-function gatesOf({ gateName, gateScript }: Values): Gate[] {
-  if (!gateScript.trim()) return []
-  const name = gateName.trim() || 'tests'
-  return [{ name, stage: 'post_task', script: gateScript, required: true, timeoutSeconds: 600 }]
-}
-
-function check({ name, repository }: Values): Record<string, string> {
-  return {
-    ...(name.trim() ? {} : { name: 'A project needs a name.' }),
-    ...(repository.trim() ? {} : { repository: 'Give the path or the address of a git repository.' }),
-  }
+/** Who does the tasks, with which model, for how much. */
+function workerText({ executor, agentCommand, model, budgetUsd }: ProjectView): string {
+  if (executor === 'command') return 'Tasks run their own commands'
+  const agent = agentCommand ? agentCommand.join(' ') : executor
+  const budget = budgetUsd === null ? 'no budget' : `at most $${budgetUsd} per attempt`
+  return `${agent} · ${model ?? 'first model offered'} · ${budget}`
 }
 
 export function AddProject({ customerId }: { customerId: string }) {
   const [open, setOpen] = useState(false)
+  const { data: known } = useListExecutorsQuery(undefined, { skip: !open })
   const [add] = useCreateProjectMutation()
   const form = useForm({
-    initial: INITIAL,
-    check,
-    send: (values, key) => {
-      const gates = gatesOf(values)
-      const baseBranch = values.baseBranch.trim()
-      return add({
-        'idempotency-key': key,
-        customerId,
-        projectInput: {
-          name: values.name.trim(),
-          repository: values.repository.trim(),
-          deliveryMode: values.deliveryMode,
-          ...(baseBranch ? { baseBranch } : {}),
-          ...(gates.length > 0 ? { gates } : {}),
-        },
-      }).unwrap()
-    },
+    initial: NEW_PROJECT,
+    check: checkProject,
+    send: (values, key) =>
+      add({ 'idempotency-key': key, customerId, projectInput: projectInput(values) }).unwrap(),
     done: ({ name }) => `Project ${name} added`,
     onDone: () => setOpen(false),
   })
-  const text = (field: 'name' | 'repository' | 'baseBranch' | 'gateName', mono = false) => ({
+  const text = (field: TextField, mono = false) => ({
     value: form.values[field],
     'data-mono': mono || undefined,
     onChange: (event: { target: { value: string } }) => form.set(field, event.target.value),
@@ -171,6 +152,35 @@ export function AddProject({ customerId }: { customerId: string }) {
               )}
             </Field>
           </FieldRow>
+          <ExecutorChoice
+            executors={known?.executors ?? []}
+            chosen={form.values.executor}
+            choose={(executor) => form.set('executor', executor)}
+            error={form.errors.executor}
+          />
+          {form.values.executor === 'acp' && (
+            <Field
+              label="Agent command"
+              hint="What starts the agent; it must speak the Agent Client Protocol."
+              error={form.errors.agentCommand}
+            >
+              {(control) => <input {...control} {...text('agentCommand', true)} />}
+            </Field>
+          )}
+          {form.values.executor !== 'command' && (
+            <FieldRow>
+              <Field label="Model" hint="Empty: the first that a provider offers." error={form.errors.model}>
+                {(control) => <input {...control} {...text('model', true)} />}
+              </Field>
+              <Field
+                label="Budget per attempt, US dollars"
+                hint="Empty: no limit."
+                error={form.errors.budgetUsd}
+              >
+                {(control) => <input {...control} {...text('budget')} inputMode="decimal" />}
+              </Field>
+            </FieldRow>
+          )}
           <Field label="Gate name" error={form.errors['gates.0.name']}>
             {(control) => <input {...control} {...text('gateName')} />}
           </Field>

@@ -32,6 +32,6 @@ const baseQuery: ApiQuery = async (args, api, extra) => {
 export const devTeamApi = createApi({
   reducerPath: 'devTeamApi',
   baseQuery,
-  tagTypes: ['Session', 'Task', 'Activity'],
+  tagTypes: ['Session', 'Task', 'Activity', 'Provider', 'Price'],
   endpoints: () => ({}),
 })

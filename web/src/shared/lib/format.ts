@@ -51,4 +51,15 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`
 }
 
+/** US dollars: cents, and more digits where an amount is smaller than that. */
+export function money(usd: number): string {
+  if (usd > 0 && usd < 0.00005) return '< $0.0001'
+  return `$${usd.toFixed(usd === 0 || usd >= 1 ? 2 : 4)}`
+}
+
+/** "2.50" and "2,50" alike; what is no amount is NaN. */
+export function amountOf(text: string): number {
+  return /^\d+(?:[.,]\d+)?$/.test(text.trim()) ? Number(text.trim().replace(',', '.')) : Number.NaN
+}
+
 export const shortHash = (hash: string) => hash.slice(0, 8)

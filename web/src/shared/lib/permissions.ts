@@ -1,20 +1,30 @@
 import { type CustomerCard, type Role, type SessionView, useGetSessionQuery } from '@/shared/api'
 
 /** What a person may ask for; the engine's table says the same and has the last word. */
-export type Permission = 'command' | 'retry_task' | 'create_customer' | 'manage_users'
+export type Permission =
+  | 'command'
+  | 'retry_task'
+  | 'guide_attempt'
+  | 'create_customer'
+  | 'manage_users'
+  | 'manage_providers'
 
 const ROLES: Record<Permission, readonly Role[]> = {
   command: ['admin', 'project_manager'],
   retry_task: ['admin', 'project_manager', 'developer'],
+  guide_attempt: ['admin', 'project_manager', 'developer'],
   create_customer: ['admin', 'project_manager'],
   manage_users: ['admin'],
+  manage_providers: ['admin'],
 }
 
 const DOES: Record<Permission, string> = {
   command: 'steer executions and queues',
   retry_task: 'retry tasks',
+  guide_attempt: 'give guidance to agents',
   create_customer: 'create customers',
   manage_users: 'manage users',
+  manage_providers: 'manage model providers',
 }
 
 const ROLE_NAME: Record<Role, string> = {

@@ -1,0 +1,19 @@
+import styled from 'styled-components'
+import { t } from '@/shared/ui'
+
+export const Scroll = styled.div`
+  overflow-x: auto;
+`
+export const Table = styled.table`
+  width: 100%;
+  border-collapse: collapse;
+  font-size: ${t.text.m};
+  th { padding: 6px ${t.space.l}; color: ${t.color.muted}; font-size: ${t.text.s}; font-weight: 400; text-align: left; white-space: nowrap; }
+  td { padding: 9px ${t.space.l}; border-top: 1px solid ${t.color.line}; font-variant-numeric: tabular-nums; vertical-align: top; overflow-wrap: anywhere; }
+  td > small { display: block; color: ${t.color.muted}; font-size: ${t.text.s}; }
+  [data-number] { text-align: right; white-space: nowrap; }
+  [data-state] { font-weight: 600; white-space: nowrap; }
+  [data-state='ok'] { color: ${t.color.completed}; }
+  [data-state='parked'] { color: ${t.color.paused}; }
+  [data-state='missing'] { color: ${t.color.muted}; }
+`
