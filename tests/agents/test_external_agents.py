@@ -1,0 +1,182 @@
+"""Real coding agents through the engine: in the fence, by the gateway, with a scripted model. No key, no network."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from devteam.access.model import ENGINE
+from devteam.adapters.executors.profiles import PROFILES
+from devteam.adapters.secret_box import SecretBox
+from devteam.entrypoints.catalogue import agent_programs
+from devteam.executions.schemas import AttemptView
+from devteam.kit.clock import utc_now
+from devteam.kit.db import sql
+from devteam.providers.schemas import PriceInput, ProviderInput, ProviderPatch
+from devteam.providers.service import ProviderService
+from tests.agents.jobs import FILES, GATE, LOOK_OUT, OnlyWords, TwoRounds
+from tests.engine.world import Case, Engine
+from tests.integration.git_projects import git
+from tests.peers.model_server import ModelServer, Script
+
+REAL_KEY = "sk-real-0123456789abcdef"
+SECRET = "what another customer keeps"
+PATIENCE = 240.0
+"""Seconds for a whole job: an agent's start alone takes some, and the machine may be busy with a lot else."""
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def agent(name: str, protocol: str) -> Any:
+    """A test's parameters; skipped when the agent is not here."""
+    missing = agent_programs().find(PROFILES[name].argv) is None
+    reason = f"{PROFILES[name].title} is not installed: `make agents` does it"
+    return pytest.param(name, protocol, id=f"{name}-{protocol}", marks=pytest.mark.skipif(missing, reason=reason))
+
+
+AGENTS = [agent("native", "openai"), agent("opencode", "openai"), agent("claude", "anthropic")]
+OTHERS = [agent("native", "anthropic"), agent("opencode", "anthropic")]
+
+
+@contextmanager
+def provider(engine: Engine, protocol: str, model: str, script: Script) -> Iterator[ModelServer]:
+    """The scripted model as the only provider of a model of its own."""
+    providers = ProviderService(engine.database, utc_now, SecretBox(engine.data / "run" / "secret.key"))
+    with ModelServer(script) as server:
+        url = server.anthropic_url if protocol == "anthropic" else server.openai_url
+        added = providers.add(
+            ENGINE,
+            ProviderInput.model_validate(
+                {"name": model, "kind": protocol, "base_url": url, "secret": REAL_KEY, "models": [model]}
+            ),
+        )
+        providers.set_price(ENGINE, PriceInput(model=model, input_usd=3, cached_usd=0.3, output_usd=15))
+        try:
+            yield server
+        finally:
+            providers.edit(ENGINE, added.id, ProviderPatch(archived=True))
+
+
+def case_for(engine: Engine, name: str, model: str, **project: Any) -> Case:
+    """A customer whose repository has a red test."""
+    case = engine.customer(executor=name, model=model, gates=[GATE], **project)
+    case.repository.commit(FILES)
+    return case
+
+
+def work(case: Case) -> AttemptView:
+    """Let the engine do the one task, and see how it ended."""
+    task = case.task(script="", title="Make add() add", description="It subtracts.")
+    case.start()
+    case.settled(timeout=PATIENCE)
+    return case.attempt(task)
+
+
+def entries(engine: Engine, attempt: UUID) -> list[Any]:
+    with engine.database.transaction() as connection:
+        rows = connection.execute(
+            sql("SELECT kind, data FROM attempt_entries WHERE attempt_id = :id ORDER BY ordinal"), {"id": attempt}
+        )
+        return [(row.kind, row.data) for row in rows]
+
+
+def calls(engine: Engine, attempt: UUID) -> list[Any]:
+    with engine.database.transaction() as connection:
+        return list(connection.execute(sql("SELECT * FROM attempt_calls WHERE attempt_id = :id"), {"id": attempt}))
+
+
+@pytest.mark.parametrize(("name", "protocol"), [*AGENTS, *OTHERS])
+def test_a_failing_gate_sends_the_agent_into_a_second_round_and_its_work_is_delivered(
+    working: Engine, name: str, protocol: str
+) -> None:
+    (working.data / "other-customer.txt").write_text(SECRET)
+    model = f"model-{uuid4().hex[:8]}"
+    with socket.create_server(("127.0.0.1", 0)) as host_service:
+        host, port = host_service.getsockname()
+        look_out = LOOK_OUT.format(secret=working.data / "other-customer.txt", data=working.data, host=host, port=port)
+
+        def tree() -> Path:
+            return working.data / "workspaces" / str(case.attempts()[0].id) / "tree"
+
+        with provider(working, protocol, model, TwoRounds(name, look_out, tree)) as server:
+            case = case_for(working, name, model, budget_usd=1.0)
+            attempt = work(case)
+
+    told = entries(working, attempt.id)
+    assert attempt.outcome == "succeeded", (attempt.reason, told[-3:], working.workers[0].errors())
+    assert (attempt.round, attempt.isolation) == (2, "bubblewrap")
+    assert [(gate.round, gate.passed) for gate in attempt.gates if gate.stage == "post_task"] == [(1, False), (2, True)]
+    assert case.show("calc.py") == FILES["calc.py"].replace("-", "+").strip()
+    assert set(git(case.repository.bare, "ls-tree", "--name-only", "main").splitlines()) == {
+        *FILES,
+        "README.md",
+        "a.txt",
+    }
+
+    # Nothing that the fence hides was seen, and the machine's own services were out of reach.
+    seen = "\n".join(text for request in server.seen for text in request.results())
+    assert "No such file" in seen
+    assert "ConnectionRefusedError" in seen
+    assert SECRET not in seen
+    assert "root:" not in seen
+
+    # The agent never held the real key, which went out with each call; what it used is on record.
+    sent = {request.headers.get("x-api-key") or request.headers["authorization"] for request in server.seen}
+    assert sent <= {REAL_KEY, f"Bearer {REAL_KEY}"}
+    assert REAL_KEY not in str(told)
+    recorded = calls(working, attempt.id)
+    assert len(recorded) == len(server.seen) == 6
+    assert {(call.status, call.input_tokens, call.output_tokens) for call in recorded} == {(200, 100, 10)}
+    assert sum(call.cost_usd for call in recorded) == pytest.approx(6 * (100 * 3 + 10 * 15) / 1e6)
+
+    # A person can read what happened.
+    kinds = [kind for kind, _ in told]
+    assert kinds.count("prompt") == 2
+    assert {"message", "tool_call", "tool_update"} <= set(kinds)
+    assert [data["text"] for kind, data in told if kind == "message"] == [
+        "Done, I believe.",
+        "The sign was wrong; the test passes.",
+    ]
+    case.assert_no_process_is_left()
+
+
+@pytest.mark.parametrize(("name", "protocol"), AGENTS)
+def test_words_alone_deliver_nothing(working: Engine, name: str, protocol: str) -> None:
+    model = f"model-{uuid4().hex[:8]}"
+    with provider(working, protocol, model, OnlyWords()):
+        case = case_for(working, name, model)
+        before = case.repository.head()
+        attempt = work(case)
+    assert attempt.outcome == "failed"
+    assert attempt.round == 3
+    assert case.repository.head() == before
+    case.assert_no_process_is_left()
+
+
+@pytest.mark.parametrize(("name", "protocol"), AGENTS)
+def test_a_spent_budget_ends_the_attempt_and_says_so(working: Engine, name: str, protocol: str) -> None:
+    model = f"model-{uuid4().hex[:8]}"
+    with provider(working, protocol, model, OnlyWords()) as server:
+        case = case_for(working, name, model, budget_usd=0.000_1)
+        attempt = work(case)
+    assert attempt.outcome == "failed"
+    assert "budget" in str(attempt.reason)
+    assert server.seen == []
+    case.assert_no_process_is_left()
+
+
+def test_an_agent_that_is_not_installed_is_named_with_its_package(
+    working: Engine,
+) -> None:
+    if agent_programs().find(PROFILES["qwen"].argv) is not None:
+        pytest.skip("Qwen Code is installed here, so nothing is missing")
+    model = f"model-{uuid4().hex[:8]}"
+    with provider(working, "openai", model, OnlyWords()):
+        attempt = work(case_for(working, "qwen", model))
+    assert attempt.outcome == "failed"
+    assert "Qwen Code is not installed" in str(attempt.reason)
+    assert "@qwen-code/qwen-code@0.15.10" in str(attempt.reason)
