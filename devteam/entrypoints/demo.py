@@ -208,14 +208,20 @@ def _customer_summary(snapshot: Mapping[str, Any], origin: Path) -> dict[str, An
     attempts: dict[str, list[Mapping[str, Any]]] = {}
     for attempt in snapshot["attempts"]:
         attempts.setdefault(attempt["taskId"], []).append(attempt)
+    gates = {project["id"]: [gate["name"] for gate in project["gates"]] for project in snapshot["projects"]}
     return {
         "name": snapshot["customer"]["name"],
         "origin": str(origin),
-        "tasks": [_task_summary(task, attempts.get(task["id"], [])) for task in snapshot["tasks"]],
+        "tasks": [
+            _task_summary(task, attempts.get(task["id"], []), gates.get(task["projectId"], []))
+            for task in snapshot["tasks"]
+        ],
     }
 
 
-def _task_summary(task: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _task_summary(
+    task: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]], gates: Sequence[str]
+) -> dict[str, Any]:
     last = max(attempts, key=lambda attempt: attempt["number"], default=None)
     delivered = last is not None and last["commit"] is not None
     reason = task["statusReason"] or (last["reason"] if last is not None else None)
@@ -226,13 +232,23 @@ def _task_summary(task: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]
         "attempts": task["attempts"],
         "branch": last["branch"] if last is not None and delivered else None,
         "commit": last["commit"] if last is not None and delivered else None,
-        "gates": [
-            {"name": gate["name"], "passed": gate["passed"], "seconds": gate["seconds"]}
-            for gate in (last["gates"] if last is not None else [])
-            if gate["stage"] in ("pre_execution", "post_task") and gate["round"] == last["round"]  # type: ignore[index]
-        ],
+        "gates": _gates(last, gates),
         "reason": reason["text"] if reason else None,
     }
+
+
+def _gates(last: Mapping[str, Any] | None, names: Sequence[str]) -> list[dict[str, Any]]:
+    """The project's gates with what the last attempt's last round found; null where one did not run."""
+    ran = {
+        gate["name"]: gate
+        for gate in (last["gates"] if last is not None else [])
+        if gate["stage"] in ("pre_execution", "post_task")
+    }
+    nothing = {"passed": None, "seconds": None}
+    return [
+        {"name": name, "passed": ran.get(name, nothing)["passed"], "seconds": ran.get(name, nothing)["seconds"]}
+        for name in names
+    ]
 
 
 def _phase_times(attempts: Sequence[Mapping[str, Any]]) -> dict[str, float]:
