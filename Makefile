@@ -11,6 +11,8 @@ BIN := .venv/bin
 # Node, npm and every tool come from the environment, never from the machine.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
+# Where agents are looked for before PATH: what `make agents` installs.
+export DEVTEAM_AGENTS_FOLDER ?= $(CURDIR)/agents
 
 PYTHON ?=
 ARGS ?=
@@ -19,6 +21,7 @@ DEV_PORT ?= 8321
 
 VENV := .venv/.ready
 NODE_MODULES := web/node_modules/.ready
+AGENTS := agents/node_modules/.ready
 GENERATED := web/src/shared/api/generated
 WEB_APP := devteam/web_app/index.html
 
@@ -81,6 +84,9 @@ dev: setup ## An engine, and the web app with live reload beside it
 .PHONY: setup
 setup: $(VENV) $(WEB_APP) ## Everything into .venv and web/node_modules, and the web app into devteam/web_app
 
+.PHONY: agents
+agents: $(AGENTS) ## OpenCode and Claude Code into agents/, in the versions that the tests know (650 MB; optional)
+
 .PHONY: wheel
 wheel: setup ## The package with the web app inside, into dist/
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
@@ -99,11 +105,12 @@ lock: $(VENV) ## Pin the dependencies anew after a change of pyproject.toml or p
 	$(COMPILE) $(ARGS) --extra demo --extra dev --output-file requirements/dev.txt pyproject.toml
 	$(COMPILE) --no-annotate --constraint requirements/dev.txt --output-file requirements/runtime.txt pyproject.toml
 	cd web && npm install --package-lock-only
+	cd agents && npm install --package-lock-only
 	$(BIN)/python tools/check_files.py
 
 .PHONY: clean
 clean: ## Remove everything that was made here; the next setup starts from nothing
-	rm -rf .venv web/node_modules devteam/web_app $(GENERATED) dist build test-results .coverage .coverage.* \
+	rm -rf .venv web/node_modules agents/node_modules devteam/web_app $(GENERATED) dist build test-results .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find devteam tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -133,6 +140,12 @@ $(VENV): requirements/dev.txt pyproject.toml | .venv/bin/python
 $(NODE_MODULES): web/package-lock.json web/package.json web/.npmrc | $(VENV)
 	@echo "Installing the web app's packages ..."
 	@cd web && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# Not `npm ci`: it wants the packages of every platform in the lock, and not every registry has them all.
+$(AGENTS): agents/package-lock.json agents/package.json agents/.npmrc | $(VENV)
+	@echo "Installing coding agents (650 MB) ..."
+	@cd agents && npm install --no-save --silent
 	@touch $@
 
 $(WEB_APP): $(WEB_SOURCES) $(NODE_MODULES)

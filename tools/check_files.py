@@ -68,7 +68,8 @@ def problems() -> Iterator[str]:
     """Everything that is wrong."""
     for path in sorted(Path("requirements").glob("*.txt")):
         yield from requirement_problems(path)
-    yield from npm_problems(Path("web/package-lock.json"))
+    for folder in ("web", "agents"):
+        yield from npm_problems(Path(folder) / "package-lock.json")
     for name in tracked_files():
         yield from text_problems(name)
         if name.startswith(GENERATED):
