@@ -189,7 +189,7 @@ _MEASURED = sql(
     FROM attempts a
     LEFT JOIN (
         SELECT attempt_id, sum(cost_usd) AS cost FROM attempt_calls GROUP BY attempt_id
-        HAVING bool_and(cost_usd IS NOT NULL OR status NOT BETWEEN 200 AND 299)
+        HAVING bool_and(cost_usd IS NOT NULL OR NOT (status BETWEEN 200 AND 299 OR status = 499))
     ) paid ON paid.attempt_id = a.id
     WHERE a.outcome IN ('succeeded', 'failed')
       AND (CAST(:scope AS uuid[]) IS NULL OR a.customer_id = ANY(:scope))

@@ -24,10 +24,13 @@ NEWEST_ATTEMPTS = 50
 USED = """(SELECT jsonb_build_object('calls', count(*), 'input_tokens', coalesce(sum(u.input_tokens), 0),
                       'cached_tokens', coalesce(sum(u.cached_tokens), 0),
                       'output_tokens', coalesce(sum(u.output_tokens), 0),
-                      'cost_usd', CASE WHEN count(*) FILTER (WHERE u.cost_usd IS NULL AND u.status BETWEEN 200 AND 299)
-                          = 0 THEN coalesce(sum(u.cost_usd), 0) END)
+                      'cost_usd', CASE WHEN count(*) FILTER (WHERE u.cost_usd IS NULL
+                          AND (u.status BETWEEN 200 AND 299 OR u.status = 499)) = 0
+                          THEN coalesce(sum(u.cost_usd), 0) END)
                   FROM attempt_calls u WHERE u.attempt_id = a.id) AS used"""
-"""What `Used` is made of, for an attempt `a`. A call that was refused costs nothing; one that went through does."""
+"""What `Used` is made of, for an attempt `a`. A call that was refused costs nothing; one that went through, or
+that its caller left in the middle (499), does.
+"""
 
 ATTEMPT_COLUMNS = f"""a.*, t.title AS task_title,
         coalesce((SELECT jsonb_agg(jsonb_build_object('phase', p.phase, 'round', p.round, 'run', p.run,

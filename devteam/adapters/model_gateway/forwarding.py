@@ -120,6 +120,14 @@ class Forwarding:
                 return waited
 
     async def _takers(self) -> list[Provider]:
+        """Where the call can go; one that could go nowhere is worth a fresh look, since providers are just added."""
+        takers = await self._known_takers()
+        if takers:
+            return takers
+        self._gateway.forget()
+        return await self._known_takers()
+
+    async def _known_takers(self) -> list[Provider]:
         known = await self._gateway.known()
         return [provider for provider in known.providers if provider.takes(self._kind.protocol, self._model)]
 
@@ -156,8 +164,7 @@ class Forwarding:
 
     def _book(self, provider: Provider, status: int, usage: Usage) -> None:
         """The call is over: settle it and keep it in the record."""
-        known = usage.known and self._kind.paid
-        cost = self._gateway.prices.cost(self._model, usage, base_url=provider.base_url) if known else None
+        cost = self._cost(provider, usage)
         self._lease.budget.settle(self._id, cost or 0.0)
         self._lease.models_seen.add(self._model)
         call = Call(
@@ -170,6 +177,12 @@ class Forwarding:
             seconds=time.monotonic() - self._began,
         )
         self._gateway.record(self._lease, call)
+
+    def _cost(self, provider: Provider, usage: Usage) -> float | None:
+        """US dollars; None when that is not known: no usage was told, or nobody knows the price."""
+        if not self._kind.paid:
+            return 0.0
+        return self._gateway.prices.cost(self._model, usage, base_url=provider.base_url) if usage.known else None
 
     def _guessed(self, reported: Usage, pieces: int) -> Usage:
         """The usage of a call whose provider had no time to tell it: it is paid for all the same."""
