@@ -67,6 +67,12 @@ check: setup ## Linters, types, layers, formats, locks and generated files
 web-lint: $(NODE_MODULES)
 	@cd web && npm run --silent lint
 
+.PHONY: bench
+bench: setup ## Every benchmark with its peer or limit beside the figure (minutes; wants a quiet machine)
+	@failed=; for name in engine_overhead dispatch live_latency overview_latency idle recovery; do \
+		echo "== $$name"; $(BIN)/python -m benchmarks.$$name || failed="$$failed $$name"; done; \
+	[ -z "$$failed" ] || { echo "Over:$$failed"; exit 1; }
+
 .PHONY: format
 format: setup ## Bring the code into its format, and fix what the linters can
 	$(BIN)/ruff check --fix-only --quiet .
