@@ -17,6 +17,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 import devteam
+from devteam.adapters.fences import probe_fence
 from devteam.adapters.postgres import running_database_url
 from devteam.adapters.postgres.data_folder import MIN_FREE_BYTES
 from devteam.cli import render
@@ -101,6 +102,7 @@ def examine(machine: Machine) -> Iterator[Finding]:
     yield check_folder(machine.data)
     yield check_space(machine.data)
     yield check_isolation(machine.probe)
+    yield check_fence()
     yield check_web_app(machine.web_app)
     yield check_postgres(machine)
     yield from check_store(machine.store)
@@ -174,6 +176,20 @@ def check_isolation(probe: Callable[[Path], str]) -> Finding:
         f"commands are held together by {found}: the kernel gives us no process namespace",
         "Allow unprivileged user namespaces for the stronger kind.",
     )
+
+
+def check_fence() -> Finding:
+    """What a canary shows of the fence that agents run in, part by part."""
+    with tempfile.TemporaryDirectory(prefix="devteam-doctor-") as folder:
+        try:
+            report = probe_fence(Path(folder), fresh=True)
+        except (OSError, RuntimeError) as exc:
+            return Finding("fence", Health.WARN, f"It could not be tried: {exc}", "Agents are refused here.")
+    parts = "; ".join(f"{name} {part.state} ({part.mechanism})" for name, part in report.parts.items())
+    if report.in_force:
+        return Finding("fence", Health.OK, f"{report.kind}: {parts}")
+    advice = "Agents are refused until it is: install bubblewrap 0.8 or newer, and allow user namespaces."
+    return Finding("fence", Health.WARN, f"not in force: {parts}", advice)
 
 
 def check_web_app(folder: Path) -> Finding:
