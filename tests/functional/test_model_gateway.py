@@ -651,12 +651,12 @@ def way_of(desk: Desk, executor: str, model: str | None = None) -> ModelAccess |
 def test_agents_get_the_first_model_in_a_protocol_that_they_speak(desk: Desk) -> None:
     desk.add("a", "http://127.0.0.1:9", "claude-model", kind="anthropic")
     desk.add("o", "http://127.0.0.1:9/v1", "gpt-model", "gpt-small")
-    native, claude, opencode = (way_of(desk, name) for name in ("native", "claude", "opencode"))
+    native, claude, codex = (way_of(desk, name) for name in ("native", "claude", "codex"))
     assert native is not None
     assert claude is not None
-    assert opencode is not None
+    assert codex is not None
     assert (native.model, native.protocol) == ("claude-model", "anthropic")
-    assert (claude.model, opencode.model) == ("claude-model", "gpt-model")
+    assert (claude.model, codex.model) == ("claude-model", "gpt-model")
     small = way_of(desk, "native", "gpt-small")
     assert small is not None
     assert (small.model, small.protocol) == ("gpt-small", "openai")

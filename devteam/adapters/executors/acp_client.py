@@ -1,7 +1,6 @@
 """Our side of an agent's session: we hear what it does, answer its questions, and serve files, confined."""
 
-import os
-import time
+import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,14 @@ from acp.schema import (
     WriteTextFileResponse,
 )
 
+from devteam.adapters.executors.acp_files import OutsideWorkspace, inside, read_inside, write_inside
 from devteam.executions.session import EntryKind, Session
 
 FILE_LIMIT = 10_000_000
 TEXT_LIMIT = 20_000
+SAID_LIMIT = 200_000
+ASK_LIMIT = 500
+"""Permissions that an agent may ask for in one round."""
 
 Allows = Callable[[Mapping[str, Any]], bool]
 """Whether a tool call that the agent asks about may go on; the fence holds either way."""
@@ -46,13 +49,15 @@ class AgentClient:
         self._allows = allows
         self._said: list[str] = []
         self._pending: tuple[EntryKind, list[str]] | None = None
-        self.last_sign = time.monotonic()
+        self._asked = 0
+        self._pending_size = 0
         self.replaying = False
+        self.asks_without_end = asyncio.Event()
 
     @property
     def said(self) -> str:
-        """The agent's words in this turn."""
-        return "".join(self._said)
+        """The agent's words in this turn, the last ones when they are many."""
+        return "".join(self._said)[-SAID_LIMIT:]
 
     def turn(self) -> None:
         """A new turn begins."""
@@ -61,7 +66,6 @@ class AgentClient:
 
     async def session_update(self, session_id: str, update: Any, **_: Any) -> None:
         """Something happened in the session. What a loaded session replays was recorded before."""
-        self.last_sign = time.monotonic()
         kind = _KINDS.get(getattr(update, "session_update", ""))
         if kind is None or self.replaying:
             return
@@ -75,11 +79,15 @@ class AgentClient:
         """Chunks of one message become one entry."""
         if kind == "message":
             self._said.append(text)
+            if len(self._said) > 1000:
+                self._said = [self.said]
         if self._pending is None or self._pending[0] != kind:
             self.flush()
-            self._pending = (kind, [])
+            self._pending, self._pending_size = (kind, []), 0
         assert self._pending is not None
-        self._pending[1].append(text)
+        if self._pending_size < TEXT_LIMIT:
+            self._pending[1].append(text)
+            self._pending_size += len(text)
 
     def flush(self) -> None:
         """Record the message that was being said."""
@@ -88,14 +96,17 @@ class AgentClient:
             self._pending = None
             text = "".join(parts)
             if text.strip():
-                self._session.entry(kind, {"text": text[:TEXT_LIMIT]})
+                self._session.entry(kind, {"text": shortened(text)})
 
     async def request_permission(
         self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **_: Any
     ) -> RequestPermissionResponse:
         """Answer by policy, and record question and answer. Options are chosen by kind: ids differ by agent."""
-        self.last_sign = time.monotonic()
         self.flush()
+        self._asked += 1
+        if self._asked > ASK_LIMIT:
+            self.asks_without_end.set()
+            return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
         call = tool_call.model_dump(mode="json", by_alias=True, exclude_none=True)
         allowed = self._allows(call)
         wanted = ("allow_once", "allow_always") if allowed else ("reject_once", "reject_always")
@@ -111,10 +122,9 @@ class AgentClient:
         self, session_id: str, path: str, line: int | None = None, limit: int | None = None, **_: Any
     ) -> ReadTextFileResponse:
         """A file of the workspace."""
-        target = self._inside(path)
+        parts = self._inside(path)
         try:
-            with target.open("rb") as file:
-                text = file.read(FILE_LIMIT).decode("utf-8", errors="replace")
+            text = read_inside(self._workspace, parts, FILE_LIMIT).decode("utf-8", errors="replace")
         except OSError as exc:
             raise RequestError.invalid_params({"reason": f"{path}: {exc.strerror}"}) from exc
         if line is not None or limit is not None:
@@ -124,27 +134,23 @@ class AgentClient:
         return ReadTextFileResponse(content=text)
 
     async def write_text_file(self, session_id: str, path: str, content: str, **_: Any) -> WriteTextFileResponse:
-        """Write a file of the workspace; never through a link."""
-        target = self._inside(path)
+        """Write a file of the workspace."""
+        parts = self._inside(path)
         if len(content) > FILE_LIMIT:
             raise RequestError.invalid_params({"reason": f"{path}: the content is too large"})
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-                file.write(content)
+            write_inside(self._workspace, parts, content.encode("utf-8", errors="surrogatepass"))
         except OSError as exc:
             raise RequestError.invalid_params({"reason": f"{path}: {exc.strerror}"}) from exc
         return WriteTextFileResponse()
 
-    def _inside(self, path: str) -> Path:
-        """The real path. Raises RequestError when it lies outside the workspace or in its git folder."""
-        target = Path(os.path.realpath(self._workspace / path))
-        outside = not target.is_relative_to(self._workspace)
-        if outside or ".git" in target.relative_to(self._workspace).parts[:1]:
+    def _inside(self, path: str) -> tuple[str, ...]:
+        """Raises RequestError, and records it, when the path lies outside the workspace or in git's own folders."""
+        try:
+            return inside(self._workspace, path)
+        except (OutsideWorkspace, ValueError) as exc:
             self._session.entry("note", {"text": f"Refused: {path[:500]} is outside the workspace.", "refused": True})
-            raise RequestError.invalid_params({"reason": f"{path}: outside the workspace"})
-        return target
+            raise RequestError.invalid_params({"reason": f"{path}: outside the workspace"}) from exc
 
     async def ext_method(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         """Agents' own extensions are not known here."""
@@ -159,8 +165,9 @@ class AgentClient:
 
 def shortened(value: Any) -> Any:
     """JSON with long texts cut: the session is for reading, the workspace holds the whole."""
-    if isinstance(value, str) and len(value) > TEXT_LIMIT:
-        return f"{value[:TEXT_LIMIT]}\n… {len(value) - TEXT_LIMIT} more characters"
+    if isinstance(value, str):
+        cut = f"{value[:TEXT_LIMIT]}\n… {len(value) - TEXT_LIMIT} more characters" if len(value) > TEXT_LIMIT else value
+        return cut.encode("utf-8", errors="replace").decode()  # half a character cannot be stored
     if isinstance(value, dict):
         return {key: shortened(inner) for key, inner in value.items()}
     if isinstance(value, list):
