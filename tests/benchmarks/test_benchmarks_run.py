@@ -13,6 +13,8 @@ SMALL = {
     "overview_latency": ("--customers", "20", "--tasks", "10", "--requests", "5"),
     "idle": ("--rest", "0", "--seconds", "1", "--starts", "1"),
     "recovery": ("--kills", "1", "--pause", "0"),
+    "gateway": ("--calls", "5", "--streams", "5"),
+    "abort": ("--aborts", "2"),
 }
 HEADINGS = {
     "engine_overhead": ("ours / raw DBOS", "ours / bare SQL", "raw DBOS / bare SQL", "real git"),
@@ -21,6 +23,8 @@ HEADINGS = {
     "overview_latency": ("overview, p99", "customer's page, p99"),
     "idle": ("memory (PSS)", "CPU over", "later start"),
     "recovery": ("running again, worst",),
+    "gateway": ("added to a whole call, p50", "did not come whole"),
+    "abort": ("p99", "orphans"),
 }
 
 

@@ -147,7 +147,7 @@ class ModelGateway:
             self._ready.set()
 
     async def _run(self) -> None:
-        with contextlib.closing(socket.socket(socket.AF_UNIX)) as private, contextlib.closing(socket.socket()) as local:
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as private, contextlib.closing(_tcp_socket()) as local:
             self._socket_path.unlink(missing_ok=True)
             private.bind(str(self._socket_path))
             # Only a key opens anything; inside a fence the agent runs as another user.
@@ -313,6 +313,11 @@ async def _read_body(request: Request) -> bytes | None:
         if len(body) > BODY_LIMIT:
             return None
     return bytes(body)
+
+
+def _tcp_socket() -> socket.socket:
+    """The protocol is named, or the event loop would not take it for TCP and let small pieces wait 40 ms."""
+    return socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
 
 
 def _client() -> httpx.AsyncClient:
