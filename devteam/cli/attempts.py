@@ -58,13 +58,13 @@ def guide(
     url: Url = None,
     data: Data = None,
 ) -> None:
-    """Add guidance for the agent that works on an attempt; its turn is interrupted for it."""
+    """Add guidance for the agent that works on an attempt; it hears it at its next step."""
     with engine(url, data) as api:
         guidance = api.post(f"/attempts/{find_attempt(api, attempt)}/guidance", {"text": text_or_file(text)})
     if as_json:
         render.print_json(guidance)
     else:
-        render.say("The agent gets it at once.")
+        render.say("The agent hears it at its next step.")
 
 
 def find_attempt(api: Api, wanted: str) -> str:

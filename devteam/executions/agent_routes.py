@@ -33,7 +33,7 @@ def get_attempt_session(
     responses=COMMANDS,
 )
 def guide_attempt(attempt_id: UUID, wanted: GuidanceInput, command: CommandDep, agents: AgentsDep) -> Response:
-    """Add guidance for the agent that works on an attempt; its turn is interrupted for it."""
+    """Add guidance for the agent that works on an attempt; it hears it at its next step, or in a new turn."""
     return command.run(lambda actor: answer(agents.guide(actor, attempt_id, wanted.text), status=201))
 
 

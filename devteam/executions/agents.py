@@ -145,7 +145,7 @@ class Agents:
         )
 
     def guide(self, actor: Actor, attempt_id: UUID, text: str) -> GuidanceView:
-        """Add guidance: the agent's turn is interrupted, and the text begins its next one."""
+        """Add guidance: the agent hears it at its next step where it can; else its turn is ended for it."""
         with self._database.transaction() as connection:
             customer_id = _attempt(connection, actor, attempt_id).customer_id
         check(actor, Permission.GUIDE_ATTEMPT, customer_id)

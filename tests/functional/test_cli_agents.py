@@ -126,7 +126,7 @@ def test_session_is_printed_and_guidance_given(running: Running) -> None:
     assert "Then that." in running.cli.inside("attempt", "session", attempt, "--full").out
     read = [json.loads(line) for line in running.cli.ok("attempt", "session", attempt, "--json").splitlines()]
     assert [each["ordinal"] for each in read] == [1, 2, 3, 4, 5, 6]
-    assert running.cli.ok("attempt", "guide", attempt, "Mind the tests.") == "The agent gets it at once.\n"
+    assert running.cli.ok("attempt", "guide", attempt, "Mind the tests.") == "The agent hears it at its next step.\n"
     with running.world.database.transaction() as connection:
         connection.execute(
             sql("UPDATE attempts SET outcome = 'failed', finished_at = now() WHERE id = :id"), {"id": attempt}

@@ -15,7 +15,7 @@ const Root = styled.form`
   & > [data-foot] > button { margin-left: auto; }
 `
 
-/** What a person adds while an agent works; its turn is interrupted for it. */
+/** What a person adds while an agent works; it hears it at its next step, or its turn is ended for it. */
 export function Guidance({ attemptId, waiting }: { attemptId: string; waiting: readonly GuidanceView[] }) {
   const [guide] = useGuideAttemptMutation()
   const form = useForm({
@@ -57,7 +57,7 @@ export function Guidance({ attemptId, waiting }: { attemptId: string; waiting: r
         )}
       </Field>
       <div data-foot>
-        <Muted>The agent is interrupted and goes on with it.</Muted>
+        <Muted>The agent hears it at its next step.</Muted>
         <Button
           size="s"
           type="submit"
