@@ -116,8 +116,8 @@ lock: $(VENV) ## Pin the dependencies anew after a change of pyproject.toml or p
 
 .PHONY: clean
 clean: ## Remove everything that was made here; the next setup starts from nothing
-	rm -rf .venv web/node_modules agents/node_modules devteam/web_app $(GENERATED) dist build test-results .coverage .coverage.* \
-		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv web/node_modules agents/node_modules devteam/web_app $(GENERATED) dist build test-results \
+		.coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find devteam tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- the steps of `setup` ---------------------------------------------------------------------------------------------
