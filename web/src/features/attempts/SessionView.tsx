@@ -17,7 +17,7 @@ const Bar = styled.div`
   gap: 6px ${t.space.m};
   padding: 6px ${t.space.m};
   border-bottom: 1px solid ${t.color.line};
-  & > :last-child { margin-left: auto; }
+  & > button { margin-left: auto; }
 `
 const Screen = styled.div`
   height: var(--session-height, 420px);
