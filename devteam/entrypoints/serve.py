@@ -51,13 +51,16 @@ def serve_web(database_url: str, data: Path, *, host: str, port: int, descriptor
 
 def serve_worker(database_url: str, data: Path, *, slots: int) -> None:
     """Run attempts until SIGTERM or SIGINT; the running ones go on at the next start."""
-    from devteam.entrypoints.worker import build_worker
+    from devteam.entrypoints.worker import build_tools, build_worker
+    from devteam.kit.clock import utc_now
     from devteam.workflows.worker import WorkerSettings
 
     configure_logging("worker")
     database = Database(database_url, pool_size=slots + 8, application_name="devteam-worker")
     await_schema(database)
-    worker = build_worker(database, data, WorkerSettings(slots=slots))
+    allow_unfenced = os.environ.get("DEVTEAM_ALLOW_UNFENCED") == "1"
+    tools = build_tools(database, data, utc_now, allow_unfenced=allow_unfenced)
+    worker = build_worker(database, data, WorkerSettings(slots=slots), tools=tools)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     try:
