@@ -1,6 +1,7 @@
 """The model gateway over real HTTP, between agents and scripted providers."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import socket
@@ -627,6 +628,20 @@ def test_stopping_cuts_what_runs_records_it_and_takes_the_socket_away(desk: Desk
             assert agent.post("/chat/completions", json=chat("other")).status_code == 200
 
 
+def test_sockets_of_killed_workers_are_cleared_away_and_those_of_living_ones_stay(
+    shared_world: World, open_folder: Path
+) -> None:
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as killed:
+        killed.bind(str(open_folder / "gateway-1.sock"))
+    living = new_gateway(shared_world, open_folder, "gateway-2.sock")
+    try:
+        other = new_gateway(shared_world, open_folder, "gateway-3.sock")
+        other.stop()
+        assert [path.name for path in open_folder.glob("*.sock")] == ["gateway-2.sock"]
+    finally:
+        living.stop()
+
+
 def test_a_gateway_that_cannot_listen_says_why_at_once(shared_world: World, open_folder: Path) -> None:
     with pytest.raises(RuntimeError, match="did not start") as error:
         new_gateway(shared_world, open_folder / "nowhere" / "at" / "all")
@@ -662,10 +677,11 @@ def test_agents_get_the_first_model_in_a_protocol_that_they_speak(desk: Desk) ->
     assert (small.model, small.protocol) == ("gpt-small", "openai")
 
 
-def test_an_agent_without_a_provider_is_refused_unless_it_has_a_login_of_its_own(desk: Desk) -> None:
-    assert way_of(desk, "claude") is None
-    with pytest.raises(NoModel, match="devteam provider add"):
-        way_of(desk, "native")
+def test_an_agent_without_a_provider_is_refused_unless_it_is_one_of_ones_own(desk: Desk) -> None:
+    assert way_of(desk, "acp") is None
+    for name in ("native", "claude"):
+        with pytest.raises(NoModel, match="devteam provider add"):
+            way_of(desk, name)
     desk.add("a", "http://127.0.0.1:9", "claude-model", kind="anthropic")
     with pytest.raises(NoModel, match="offers the model other"):
         way_of(desk, "claude", "other")

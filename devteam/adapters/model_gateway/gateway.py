@@ -1,8 +1,10 @@
 """The gateway's server: one per worker, on loopback and on a Unix socket that can be bound into a fence."""
 
 import asyncio
+import atexit
 import concurrent.futures
 import contextlib
+import errno
 import json
 import secrets
 import socket
@@ -96,6 +98,8 @@ class ModelGateway:
                 self._stopping.clear()
                 self._failure = None
                 self._recorder = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="model-calls")
+                _remove_dead_sockets(self._socket_path)
+                atexit.register(self.stop)
                 self._thread = threading.Thread(target=self._serve, name="model-gateway", daemon=True)
                 self._thread.start()
         if not self._ready.wait(20) or self._failure is not None:
@@ -113,6 +117,7 @@ class ModelGateway:
             self._stopping.set()
             if self._recorder is not None:
                 self._recorder.shutdown()
+            atexit.unregister(self.stop)
             self._servers = []
             self._leases.clear()
             self._socket_path.unlink(missing_ok=True)
@@ -216,7 +221,11 @@ class ModelGateway:
     def record(self, lease: GatewayLease, call: Call) -> None:
         """Keep a call; returns at once."""
         assert self._recorder is not None
-        recording = self._recorder.submit(self._record, call)
+        try:
+            recording = self._recorder.submit(self._record, call)
+        except RuntimeError:  # the process is about to end
+            self._record(call)
+            return
         lease.unrecorded.add(recording)
         recording.add_done_callback(lease.unrecorded.discard)
 
@@ -313,6 +322,14 @@ async def _read_body(request: Request) -> bytes | None:
         if len(body) > BODY_LIMIT:
             return None
     return bytes(body)
+
+
+def _remove_dead_sockets(own: Path) -> None:
+    """What killed workers left: sockets of the same kind on which nobody listens."""
+    for path in own.parent.glob(f"{own.stem.partition('-')[0]}-*{own.suffix}"):
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as probe, contextlib.suppress(OSError):
+            if probe.connect_ex(str(path)) == errno.ECONNREFUSED:
+                path.unlink()
 
 
 def _tcp_socket() -> socket.socket:
