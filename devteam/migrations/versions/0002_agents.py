@@ -72,7 +72,7 @@ CREATE INDEX attempt_guidance_waiting ON attempt_guidance (attempt_id, id) WHERE
 ALTER TABLE projects DROP CONSTRAINT projects_executor_check;
 ALTER TABLE projects
     ADD CONSTRAINT projects_executor_check
-        CHECK (executor IN ('command', 'native', 'opencode', 'claude', 'gemini', 'codex', 'qwen', 'acp')),
+        CHECK (executor IN ('command', 'native', 'opencode', 'claude', 'codex', 'qwen', 'acp')),
     ADD COLUMN model text CHECK (length(model) BETWEEN 1 AND 200),
     ADD COLUMN agent_command jsonb,
     ADD COLUMN budget_usd double precision CHECK (budget_usd > 0),
