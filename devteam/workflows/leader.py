@@ -160,7 +160,7 @@ class Leader:
     # --- timers ---
 
     def _metrics(self) -> None:
-        """Refresh the metrics of customers with an open execution, each at the seed's interval."""
+        """Refresh the metrics of customers with an open execution, each at its interval."""
         with self._database.transaction() as connection:
             due = connection.execute(
                 sql(

@@ -6,7 +6,7 @@ import {
   topicSnapshotReceived,
   topicsFlushed,
 } from '@/shared/state/actions'
-import { seedStatus } from '@/shared/state/devTeamSlice'
+import { hostStatus } from '@/shared/state/devTeamSlice'
 import {
   selectCard,
   selectConnection,
@@ -117,7 +117,7 @@ it('does not throw on a change of a customer it does not know', () => {
 })
 
 it('tells hosts the four values they know', () => {
-  expect((['queued', 'active', 'paused', 'error', 'completed', 'aborted'] as const).map(seedStatus)).toEqual([
+  expect((['queued', 'active', 'paused', 'error', 'completed', 'aborted'] as const).map(hostStatus)).toEqual([
     'paused',
     'active',
     'paused',

@@ -21,12 +21,12 @@ import {
 
 export const OVERVIEW = 'overview'
 
-/** The seed's four values for hosts that know no others; the true value stands in `statusDetail`. */
-export type SeedStatus = 'active' | 'paused' | 'error' | 'completed'
+/** The four values for hosts that know no others; the true value stands in `statusDetail`. */
+export type HostStatus = 'active' | 'paused' | 'error' | 'completed'
 
 export interface ExecutionSummary {
   executionId: string
-  status: SeedStatus
+  status: HostStatus
   statusDetail: ExecutionStatus
   activity: ExecutionActivity | null
   pauseRequested: PauseMode | null
@@ -91,7 +91,7 @@ export function isOpen(status: ExecutionStatus | null): boolean {
   return status !== null && status !== 'completed' && status !== 'aborted'
 }
 
-export function seedStatus(status: ExecutionStatus): SeedStatus {
+export function hostStatus(status: ExecutionStatus): HostStatus {
   if (status === 'queued') return 'paused'
   return status === 'aborted' ? 'completed' : status
 }
@@ -100,7 +100,7 @@ function summaryOf(card: CustomerCard): ExecutionSummary | null {
   if (card.executionId === null || card.executionStatus === null) return null
   return {
     executionId: card.executionId,
-    status: seedStatus(card.executionStatus),
+    status: hostStatus(card.executionStatus),
     statusDetail: card.executionStatus,
     activity: card.activity,
     pauseRequested: card.pauseRequested,
