@@ -14,7 +14,7 @@ import devteam
 from devteam.access.model import SESSION_COOKIE, Actor
 from devteam.access.routes import router as access_routes
 from devteam.access.service import AccessService
-from devteam.adapters.git.probe import probe_repository
+from devteam.adapters.git.linking import probe_repository
 from devteam.adapters.secret_box import SecretBox
 from devteam.customers.routes import router as customer_routes
 from devteam.customers.service import CustomerService

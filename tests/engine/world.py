@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 import psutil
 
 from devteam.access.model import ENGINE
-from devteam.adapters.git.probe import probe_repository
+from devteam.adapters.git.linking import probe_repository
 from devteam.customers.schemas import CustomerInput
 from devteam.customers.service import CustomerService
 from devteam.executions.lifecycle import Lifecycle
