@@ -69,7 +69,7 @@ web-lint: $(NODE_MODULES)
 
 .PHONY: bench
 bench: setup ## Every benchmark with its peer or limit beside the figure (minutes; wants a quiet machine)
-	@failed=; for name in engine_overhead dispatch live_latency overview_latency idle recovery; do \
+	@failed=; for name in engine_overhead dispatch live_latency overview_latency idle recovery gateway abort postgres_kills; do \
 		echo "== $$name"; $(BIN)/python -m benchmarks.$$name || failed="$$failed $$name"; done; \
 	[ -z "$$failed" ] || { echo "Over:$$failed"; exit 1; }
 
