@@ -161,6 +161,52 @@ def add_project(
     _told(project, f"Project {project['name']} added: {project['id']}", as_json)
 
 
+@project_app.command("edit")
+def edit_project(
+    customer: Customer,
+    *,
+    project: Annotated[
+        str | None, typer.Option("--project", metavar="PROJECT", help="Needed when there are several.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name")] = None,
+    delivery_mode: Annotated[
+        str | None, typer.Option("--delivery-mode", metavar="MODE", help=f"{', '.join(DELIVERY_MODES)}.")
+    ] = None,
+    gate: Gates = None,
+    pre_gate: PreGates = None,
+    no_gates: Annotated[bool, typer.Option("--no-gates", help="Take all gates away.")] = False,
+    monitoring_window: Annotated[float | None, typer.Option("--monitoring-window", metavar="SECONDS")] = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="MODEL")] = None,
+    budget: Annotated[float | None, typer.Option("--budget", metavar="USD")] = None,
+    as_json: Json = False,
+    url: Url = None,
+    data: Data = None,
+) -> None:
+    """Change a project. Gates that are given take the place of all that it had."""
+    if delivery_mode is not None and delivery_mode not in DELIVERY_MODES:
+        raise CliError(f"'{delivery_mode}' is no delivery mode; use one of {', '.join(DELIVERY_MODES)}.")
+    gates = [
+        *[parse_gate(text, "pre_execution") for text in pre_gate or ()],
+        *[parse_gate(text, "post_task") for text in gate or ()],
+    ]
+    wanted = {
+        "name": name,
+        "deliveryMode": delivery_mode,
+        "gates": gates if gates or no_gates else None,
+        "monitoringWindowSeconds": monitoring_window,
+        "model": model,
+        "budgetUsd": budget,
+    }
+    body = {key: value for key, value in wanted.items() if value is not None}
+    if not body:
+        raise CliError("Say what to change; see `devteam project edit --help`.")
+    with engine(url, data) as api:
+        card = find_customer(api, customer)
+        project_id = find_project(api.get(f"/customers/{card['id']}")["projects"], project, card["name"])
+        changed = api.patch(f"/projects/{project_id}", body)
+    _told(changed, f"Project {changed['name']} changed.", as_json)
+
+
 @project_app.command("list")
 def list_projects(customer: Customer, as_json: Json = False, url: Url = None, data: Data = None) -> None:
     """List a customer's projects."""

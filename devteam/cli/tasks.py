@@ -79,6 +79,42 @@ def add(
     _told(task, f"Task {task['title']} added: {task['id']}", as_json)
 
 
+@task_app.command("edit")
+def edit(
+    task: Task,
+    *,
+    title: Annotated[str | None, typer.Option("--title")] = None,
+    run: Annotated[str | None, typer.Option("--run", metavar="SCRIPT", help="Shell script that does it.")] = None,
+    argv: Annotated[
+        list[str] | None, typer.Option("--argv", metavar="WORD", help="Program and arguments instead; repeatable.")
+    ] = None,
+    time_limit: Annotated[float | None, typer.Option("--time-limit", metavar="SECONDS")] = None,
+    description: Annotated[str | None, typer.Option("--description", metavar="TEXT", help="TEXT, or @FILE.")] = None,
+    criteria: Annotated[
+        str | None, typer.Option("--criteria", metavar="JSON", help="Acceptance criteria: JSON, or @FILE.")
+    ] = None,
+    estimate: Annotated[float | None, typer.Option("--estimate", metavar="SECONDS")] = None,
+    customer: OfCustomer = None,
+    as_json: Json = False,
+    url: Url = None,
+    data: Data = None,
+) -> None:
+    """Change a task that is not being worked on."""
+    wanted: dict[str, Any] = {
+        "title": title,
+        "command": command_of(run, argv, time_limit),
+        "description": None if description is None else text_or_file(description),
+        "acceptanceCriteria": None if criteria is None else parse_criteria(criteria),
+        "estimateSeconds": estimate,
+    }
+    body = {key: value for key, value in wanted.items() if value is not None}
+    if not body:
+        raise CliError("Say what to change; see `devteam task edit --help`.")
+    with engine(url, data) as api:
+        changed = api.patch(f"/tasks/{find_task(api, task, customer)['id']}", body)
+    _told(changed, f"Task {changed['title']} changed.", as_json)
+
+
 @task_app.command("list")
 def list_tasks(
     customer: Customer,

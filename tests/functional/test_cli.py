@@ -167,6 +167,33 @@ def test_project_is_added_with_gates_and_listed(running: Running) -> None:
     assert named.startswith("Project library added: ")
 
 
+def test_project_and_task_are_edited(running: Running) -> None:
+    customer = running.customer()
+    project = running.cli.json(
+        "project",
+        "edit",
+        customer,
+        "--delivery-mode",
+        "merge_commit",
+        "--gate",
+        "tests=true",
+        "--monitoring-window",
+        "5",
+    )
+    assert (project["deliveryMode"], project["monitoringWindowSeconds"]) == ("merge_commit", 5)
+    assert [gate["name"] for gate in project["gates"]] == ["tests"]
+    assert running.cli.json("project", "edit", customer, "--no-gates")["gates"] == []
+    assert "what to change" in running.cli.refused("project", "edit", customer)
+    assert "no delivery mode" in running.cli.refused("project", "edit", customer, "--delivery-mode", "pigeon")
+
+    running.cli.ok("task", "add", customer, "Nothing to run")
+    where = ("--customer", customer)
+    task = running.cli.json("task", "edit", "Nothing to run", "--run", "true", "--time-limit", "9", *where)
+    assert task["command"] == {"argv": None, "script": "true", "timeLimitSeconds": 9}
+    assert running.cli.json("task", "edit", task["id"], "--title", "Something")["title"] == "Something"
+    assert "what to change" in running.cli.refused("task", "edit", task["id"])
+
+
 def test_project_with_bad_input_is_refused(running: Running, tmp_path: Path) -> None:
     customer, add = running.customer(), ("project", "add")
     bare = tmp_path / "empty"
