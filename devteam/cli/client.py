@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 API = "/api/devteam"
 TIMEOUT_SECONDS = 60.0
+DATABASE_SECONDS = 30.0
+"""How long a look waits for an engine whose database is away, so that whoever follows something goes on after it."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -156,6 +159,20 @@ class Api:
         if content is not None:
             headers["Content-Type"] = "application/json"
         request = self._client.build_request(method, f"{API}{path}", params=query, content=content, headers=headers)
+        response = self._exchange(request)
+        deadline = time.monotonic() + DATABASE_SECONDS
+        while method == "GET" and response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(1.0)
+            response = self._exchange(request)
+        if not response.is_success:
+            raise _refusal(response)
+        return response
+
+    def _exchange(self, request: "httpx.Request") -> "httpx.Response":
+        import httpx
+
         try:
             response = self._client.send(request)
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
@@ -163,8 +180,6 @@ class Api:
         except httpx.TransportError as exc:
             raise self._lost(exc) from exc
         self._answered = True
-        if not response.is_success:
-            raise _refusal(response)
         return response
 
     def _send_again(self, request: "httpx.Request") -> "httpx.Response":
