@@ -86,9 +86,9 @@ def health_of(row: Row[Any], now: datetime) -> dict[str, Any]:
 
 
 def _freshness(row: Row[Any], now: datetime) -> dict[str, Any]:
-    """1 while the phase is no older than twice the usual attempt (at least a minute), falling to 0 at twice that."""
+    """1 while the phase is no older than twice the usual attempt (at least ten minutes), falling to 0 at twice that."""
     age = max(0.0, (now - row.phase_started_at).total_seconds())
-    usual = max(60.0, 2 * (row.median or 0.0))
+    usual = max(600.0, 2 * (row.median or 0.0))
     value = min(1.0, max(0.0, 2 - age / usual))
     text = f"the current phase began {age:.0f} s ago"
     return {"name": "freshness", "weight": 0.2, "value": value, "text": text}

@@ -212,7 +212,7 @@ class AttemptPhases:
     def _nothing_happened(self) -> GateRecord:
         """An agent that says "done" over an unchanged repository, with nothing to show that it was done before."""
         text = "The repository is unchanged, and no acceptance criterion shows that the task is done."
-        record = GateRecord("acceptance", "something happened", True, False, text)
+        record = GateRecord("acceptance", "a change", True, False, text)
         self._record(partial(self._lifecycle.record_gates, self._ref, [record]))
         return record
 

@@ -310,10 +310,10 @@ def measured(**changes: Any) -> Any:
         (measured(finished=4, succeeded=4), 1.0, ["recent success"]),
         (measured(finished=4, succeeded=1), 0.25, ["recent success"]),
         (measured(finished=2, succeeded=1, total=4, open=1), 0.594, ["recent success", "open problems"]),
-        (measured(phase_started_at=NOW - timedelta(seconds=30)), 1.0, ["freshness"]),
-        (measured(phase_started_at=NOW - timedelta(seconds=90)), 0.5, ["freshness"]),
+        (measured(phase_started_at=NOW - timedelta(seconds=300)), 1.0, ["freshness"]),
+        (measured(phase_started_at=NOW - timedelta(seconds=900)), 0.5, ["freshness"]),
         (measured(phase_started_at=NOW - timedelta(hours=3)), 0.0, ["freshness"]),
-        (measured(phase_started_at=NOW - timedelta(seconds=90), median=300.0), 1.0, ["freshness"]),
+        (measured(phase_started_at=NOW - timedelta(seconds=900), median=3000.0), 1.0, ["freshness"]),
     ],
 )
 def test_health_is_the_weighted_mean_of_what_was_measured(row: Any, score: float | None, parts: list[str]) -> None:
