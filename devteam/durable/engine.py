@@ -60,7 +60,7 @@ class Durable:
         the workflow at once, and the attempt's next run goes on where it was as soon as the database is back.
         """
         # It looks each second for delayed workflows and time limits, of which there are none.
-        _workflow_commands._BACKGROUND_JOBS_INTERVAL_SEC = 30.0  # noqa: SLF001
+        _workflow_commands._BACKGROUND_JOBS_INTERVAL_SEC = 30.0  # noqa: SLF001 - there is no setting for it
         DBOS.launch()
         self._dbos._sys_db._retry_connection_errors = False  # noqa: SLF001 - a test guards the name
 

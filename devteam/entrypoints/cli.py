@@ -32,7 +32,7 @@ def _run(arguments: list[str]) -> int:
     from devteam.kit.errors import DevTeamError
 
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # typed as TextIO, is a TextIOWrapper
     try:
         return int(build_app()(arguments, prog_name=PROGRAM, standalone_mode=False) or 0)
     except CliError as exc:

@@ -196,7 +196,7 @@ class _Run:
         }
         if self._settings.summary is not None:
             self._settings.summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-        tasks = [task for customer in summary["customers"] for task in customer["tasks"]]  # type: ignore[attr-defined]
+        tasks = [task for customer in summary["customers"] for task in customer["tasks"]]  # type: ignore[attr-defined]  # the list of a mixed dict
         completed = sum(task["status"] == "completed" for task in tasks)
         self._say(f"All queues are worked through: {completed} of {len(tasks)} tasks completed in {seconds} s.")
         if not self._settings.exit_when_done:

@@ -25,7 +25,6 @@ METRICS_INTERVAL = 5.0
 TIDY_INTERVAL = 60.0
 LIVE_CHANGES_KEPT = timedelta(minutes=10)
 WORKFLOWS_KEPT = timedelta(days=1)
-IDEMPOTENCY_KEPT = timedelta(hours=24)
 
 
 class Leader:
@@ -179,9 +178,6 @@ class Leader:
         now = self._clock()
         with self._database.transaction() as connection:
             purge_live_changes(connection, before=now - LIVE_CHANGES_KEPT)
-            connection.execute(
-                sql("DELETE FROM idempotency_keys WHERE created_at < :before"), {"before": now - IDEMPOTENCY_KEPT}
-            )
         purge(self._database, before=now - WORKFLOWS_KEPT)
 
 

@@ -116,7 +116,7 @@ class Talk:
             if self._stop_asked:
                 self._stopped.set()
         pipe, reading = await self._open_pipe(stdin, stdout)
-        connection = ClientSideConnection(self._client, pipe)  # type: ignore[arg-type]
+        connection = ClientSideConnection(self._client, pipe)  # type: ignore[arg-type]  # the protocol's other callbacks are not offered
         title = self._profile.title
         try:
             return await self._converse(connection)

@@ -250,7 +250,7 @@ class Forwarding:
             async for data in answer.aiter_raw() if plain else answer.aiter_bytes():
                 reader.feed(data)
                 if not streamed:  # of use only when it is whole, by when it has to be settled
-                    held, data = data, held  # noqa: PLW2901
+                    held, data = data, held  # noqa: PLW2901 - each piece is sent one turn late, the last one after the loop
                 elif reader.ended:
                     self._book_once(provider, status, reader)
                 await send({"type": "http.response.body", "body": data, "more_body": True})

@@ -31,7 +31,7 @@ class PriceTable:
 
     def refresh(self) -> None:
         """Read the operator's prices anew; the public table is loaded then too, which takes half a second once."""
-        import genai_prices  # noqa: F401, PLC0415
+        import genai_prices  # noqa: F401, PLC0415 - loaded here so that no call has to wait for it
 
         self._own = self._read_own()
 

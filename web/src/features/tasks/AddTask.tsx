@@ -152,19 +152,6 @@ function MoreFields({ customerId, form }: { customerId: string; form: Form<TaskD
             </select>
           )}
         </Field>
-        <Field label="Priority" error={errors.priority}>
-          {(control) => (
-            <select
-              {...control}
-              value={values.priority}
-              onChange={(event) => set('priority', event.target.value)}
-            >
-              {['1', '2', '3', '4', '5'].map((each) => (
-                <option key={each}>{each}</option>
-              ))}
-            </select>
-          )}
-        </Field>
         <Field label="Mode" error={errors.mode}>
           {(control) => (
             <select

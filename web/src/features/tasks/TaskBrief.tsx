@@ -33,7 +33,6 @@ export function TaskBrief({ task }: { task: TaskDetail }) {
     <Root>
       <div data-facts>
         <TaskStatusBadge status={task.status} />
-        <Muted>priority {task.priority}</Muted>
         <Muted>{task.mode}</Muted>
         <Muted>{plural(task.attempts, 'attempt')}</Muted>
         {task.assignee && <Muted>assigned to {task.assignee}</Muted>}

@@ -7,7 +7,6 @@ it('leaves out what was left empty', () => {
   expect(toNewTask(draft)).toEqual({
     projectId: 'p',
     title: 'Sort',
-    priority: 3,
     mode: 'autonomous',
     position: 'tail',
     command: { script: 'ruff check --fix .' },

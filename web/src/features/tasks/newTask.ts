@@ -17,7 +17,6 @@ export interface TaskDraft {
   timeLimitMinutes: string
   criteria: CriterionDraft[]
   dependsOn: string[]
-  priority: string
   estimateMinutes: string
   assignee: string
   mode: TaskMode
@@ -32,7 +31,6 @@ export const EMPTY_DRAFT: TaskDraft = {
   timeLimitMinutes: '',
   criteria: [],
   dependsOn: [],
-  priority: '3',
   estimateMinutes: '',
   assignee: '',
   mode: 'autonomous',
@@ -73,7 +71,6 @@ export function toNewTask(draft: TaskDraft): TaskInput {
   const task: TaskInput = {
     projectId: draft.projectId,
     title: draft.title.trim(),
-    priority: Number(draft.priority),
     mode: draft.mode,
     position: draft.position,
   }
