@@ -224,10 +224,15 @@ ruff check --isolated --no-cache --target-version py310 --preview \\
   --select F401,UP006,UP007,UP045 --fix --unsafe-fixes schedule
 """
 
+# One test expects that five in the morning has passed, and fails between midnight and then.
+_SCHEDULE_TESTS = DemoGate(
+    name="tests", argv=(*_TESTS.argv, "--deselect", "test_schedule.py::SchedulerTests::test_until_time")
+)
+
 _SCHEDULE = DemoProject(
     package="schedule",
     delivery_mode="fast_forward",
-    gates=_GATES,
+    gates=(_SYNTAX, _SCHEDULE_TESTS),
     tasks=(
         DemoTask(
             key="mock",
