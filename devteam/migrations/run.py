@@ -4,7 +4,7 @@ from pathlib import Path
 
 from devteam.kit.db import Database, sql
 
-HEAD = "0002"
+HEAD = "0008"
 _LOCK = 0x44455654  # "DEVT": serialises concurrent migrations
 
 
