@@ -1,8 +1,8 @@
 """What an attempt needs from the outside: a workspace, an executor, gates, a place to deliver to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -239,6 +239,41 @@ class Deliveries(Protocol):
         ...
 
     def revert(self, job: Job, reason: str, before_push: Callable[[], None]) -> Reverted | DeliveryConflict: ...
+
+
+@dataclass(frozen=True)
+class Question:
+    """What an attempt asks of a person. The same fingerprint of one attempt and kind is one question, asked once."""
+
+    kind: str
+    title: str
+    detail: str
+    fingerprint: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person said, or that nobody did in time."""
+
+    approved: bool
+    text: str | None = None
+    by: str | None = None
+    expired: bool = False
+
+
+class Asker(Protocol):
+    """Asks a person and waits. The attempt's clock stands still and it holds no slot meanwhile."""
+
+    def ask(self, job: Job, question: Question, held: Held) -> Answer:
+        """The answer, at once when it was given before. Raises Stopped when the run must end."""
+        ...
+
+
+class Alarm(Protocol):
+    """Records that something went wrong which matters; quick, and never a reason for the caller to fail."""
+
+    def __call__(self, job: Job, code: str, title: str, evidence: Mapping[str, Any]) -> None: ...
 
 
 JobLoader = Callable[[UUID, int], Job]
