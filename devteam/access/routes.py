@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Cookie, Request, Response
 
 from devteam.access.model import SESSION_COOKIE, SESSION_VALID, Actor
-from devteam.access.schemas import LoginLink, NewUser, Session, SignInInput, UserInput, UserList, UserView
+from devteam.access.schemas import ApiToken, LoginLink, NewUser, Session, SignInInput, UserInput, UserList, UserView
 from devteam.access.signed_in import AccessDep, ActorDep, CommandDep, SettingsDep, check_origin
 from devteam.kit.http import API, COMMANDS, answer, entity_answer, problems
 from devteam.kit.settings import WebSettings
@@ -82,6 +82,26 @@ def create_login_link(
         return answer(LoginLink(login_url=_login_url(request, settings, token)), status=201)
 
     return command.run(act, secrets=["loginUrl"])
+
+
+@router.post("/users/{user_id}/api-tokens", status_code=201, response_model=ApiToken, responses=COMMANDS)
+def create_api_token(user_id: UUID, command: CommandDep, access: AccessDep) -> Response:
+    """Make a token for programs that act as this user; it is shown this once."""
+
+    def act(actor: Actor) -> Response:
+        return answer(ApiToken(token=access.create_api_token(actor, user_id)), status=201)
+
+    return command.run(act, secrets=["token"])
+
+
+@router.post("/users/{user_id}/revoke-api-tokens", response_model=UserView, responses=COMMANDS)
+def revoke_api_tokens(user_id: UUID, command: CommandDep, access: AccessDep) -> Response:
+    """Make all of a user's API tokens worthless, at once."""
+
+    def act(actor: Actor) -> Response:
+        return entity_answer(UserView.of(access.revoke_api_tokens(actor, user_id)))
+
+    return command.run(act)
 
 
 @router.post("/users/{user_id}/disable", response_model=UserView, responses=COMMANDS)

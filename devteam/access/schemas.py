@@ -90,3 +90,9 @@ class LoginLink(View):
     """A one-time sign-in link, valid for 15 minutes. `loginUrl` is null in an answer that is replayed."""
 
     login_url: str | None
+
+
+class ApiToken(View):
+    """A token for programs that act as a user, valid until it is revoked. `token` is null in a replayed answer."""
+
+    token: str | None

@@ -147,14 +147,18 @@ class AccessService:
             if user.disabled_at is not None:
                 raise Conflict("This user is disabled.", code="user_disabled")
             self._issue(connection, token, user_id, CredentialKind.API_TOKEN, valid=None)
+            self._note(connection, actor, Event("api_token_created", "user", user_id, data={"name": user.name}))
         return token
 
-    def revoke_api_tokens(self, actor: Actor, user_id: UUID) -> None:
+    def revoke_api_tokens(self, actor: Actor, user_id: UUID) -> User:
         """Make all of a user's API tokens worthless."""
         check(actor, Permission.MANAGE_USERS)
         with self._database.transaction() as connection:
+            user = self._found(connection, user_id)
             repository.delete_api_tokens(connection, user_id)
+            self._note(connection, actor, Event("api_tokens_revoked", "user", user_id, data={"name": user.name}))
         self._actors.clear()
+        return user
 
     def ensure_admin(self, name: str) -> str:
         """The token of a sign-in link for the administrator of that name, who is created when missing.

@@ -67,7 +67,7 @@ def build_app() -> "typer.Typer":
     """The application with all its commands."""
     import typer
 
-    from devteam.cli import attempts, customers, executions, executors, logs, providers, status, tasks
+    from devteam.cli import attempts, customers, executions, executors, logs, providers, status, tasks, users
     from devteam.entrypoints import engine_commands
 
     app = typer.Typer(
@@ -85,6 +85,7 @@ def build_app() -> "typer.Typer":
     app.add_typer(executors.executor_app, name="executors")
     app.add_typer(providers.provider_app, name="provider")
     app.add_typer(providers.price_app, name="price")
+    app.add_typer(users.user_app, name="user")
     for command in (executions.start, executions.pause, executions.resume, executions.abort):
         app.command()(command)
     app.command("emergency-stop")(executions.emergency_stop)

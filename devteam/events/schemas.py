@@ -65,6 +65,8 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "provider_added": lambda d: f"Model provider {d['name']} added",
     "provider_changed": lambda d: "Model provider changed: " + ", ".join(d.get("fields", [])),
     "price_set": lambda d: f"Price of {d['model']} set",
+    "api_token_created": lambda d: f"API token made for {d['name']}",
+    "api_tokens_revoked": lambda d: f"API tokens of {d['name']} revoked",
     "login_link_created": lambda d: f"Sign-in link made for {d['name']}",
 }
 
