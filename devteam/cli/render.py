@@ -81,6 +81,11 @@ def console() -> "Console":
     return Console(width=None if is_terminal() else _PIPED_WIDTH, highlight=False, markup=False, emoji=False)
 
 
+def width() -> int:
+    """Columns that a table may take."""
+    return console().width
+
+
 def show(content: "RenderableType") -> None:
     """Print something drawn."""
     console().print(content)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 POLL_SECONDS = 1.0
+_WIDE = 110
+"""Columns of a terminal from which on everything is shown."""
+_ONLY_WHEN_WIDE = ("Progress", ">Health", ">Left")
 _LIVE_STATES = ("active", "error", "paused", "queued")
 
 
@@ -47,9 +50,10 @@ def overview(found: dict[str, Any]) -> "RenderableType":
     """The overview as a table with a line of sums below."""
     from rich.console import Group
 
-    rows = [_row(card) for card in sorted(found["customers"], key=_order)]
-    columns = ("Customer", "State", "Progress", ">Done", ">Failed", ">Needs you", ">Health", ">Left", "*Now")
-    return Group(render.table(*columns, rows=rows), render.plain(_sums(found["system"])))
+    columns = ("*Customer", "State", "Progress", ">Done", ">Failed", ">Needs you", ">Health", ">Left", "*Now")
+    shown = [n for n, name in enumerate(columns) if render.width() >= _WIDE or name not in _ONLY_WHEN_WIDE]
+    rows = [[row[n] for n in shown] for row in map(_row, sorted(found["customers"], key=_order))]
+    return Group(render.table(*[columns[n] for n in shown], rows=rows), render.plain(_sums(found["system"])))
 
 
 def _order(card: dict[str, Any]) -> tuple[int, str]:
