@@ -79,7 +79,9 @@ class Held(Protocol):
 
 @dataclass(frozen=True)
 class CommandEnd:
-    """How a command ended. `error` says why it could not start; `seconds` leaves out frozen time."""
+    """How a command ended. `error` says in a sentence why it failed where the exit code does not tell, and `code` is
+    the stable name of that reason; `seconds` leaves out frozen time.
+    """
 
     exit_code: int | None
     signal: int | None
@@ -88,6 +90,7 @@ class CommandEnd:
     isolation: str
     leftovers: int = 0
     error: str | None = None
+    code: str | None = None
 
     @property
     def succeeded(self) -> bool:

@@ -23,6 +23,14 @@ class ModelAccess:
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """Why an agent's calls are refused: the stable code of the reason, and a sentence for a person."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Assignment:
     """What an agent is asked to do in this round."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from devteam.executions.ports import CommandEnd, Held, Job
-from devteam.executions.session import Assignment, ModelAccess, RoundEnd, Session
+from devteam.executions.session import Assignment, ModelAccess, RoundEnd, Session, Trouble
 from devteam.kit.clock import Clock
 from devteam.kit.db import Database, sql
 from devteam.workflows.prompt import (
@@ -46,7 +46,7 @@ class ModelLease(Protocol):
     def model(self) -> ModelAccess | None: ...
 
     @property
-    def trouble(self) -> str | None: ...
+    def trouble(self) -> Trouble | None: ...
 
 
 class AgentExecutor:
@@ -75,8 +75,8 @@ class AgentExecutor:
             trouble = lease.trouble
         if trouble is None:
             return ended.end
-        session.entry("note", {"text": trouble})
-        return replace(ended.end, exit_code=ended.end.exit_code or 1, error=trouble)
+        session.entry("note", {"text": trouble.text})
+        return replace(ended.end, exit_code=ended.end.exit_code or 1, error=trouble.text, code=trouble.code)
 
     def _prompt(self, job: Job, workspace: Path) -> str:
         with self._database.transaction() as connection:

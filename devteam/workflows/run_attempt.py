@@ -16,6 +16,7 @@ from devteam.executions.lifecycle import Ending, GateRecord, Lifecycle
 from devteam.executions.model import Monitoring, Outcome, Phase
 from devteam.executions.ports import (
     BaseMoved,
+    CommandEnd,
     Deliveries,
     DeliveryConflict,
     Executor,
@@ -160,8 +161,9 @@ class AttemptPhases:
         work = self._tools.workspaces.save(job)
         stat = self._keep_diff(job, work)
         if not end.succeeded:
-            code = "time_limit" if end.timed_out else "executor_failed" if end.error is None else "executor_not_started"
-            return self._fail(code, end.describe(), isolation=end.isolation, work_commit=work, diff_stat=stat)
+            return self._fail(
+                _failure_code(end), end.describe(), isolation=end.isolation, work_commit=work, diff_stat=stat
+            )
         self._enter(Phase.QUALITY_ASSURANCE, isolation=end.isolation, work_commit=work, diff_stat=stat)
         return Phase.QUALITY_ASSURANCE
 
@@ -338,6 +340,12 @@ class AttemptPhases:
 
     def _sinks(self) -> tuple[Note, Note]:
         return self._output.write, self._output.note
+
+
+def _failure_code(end: CommandEnd) -> str:
+    if end.code is not None:
+        return end.code
+    return "time_limit" if end.timed_out else "executor_failed" if end.error is None else "executor_not_started"
 
 
 def _failure(record: GateRecord) -> str:

@@ -218,7 +218,8 @@ def test_key_that_the_provider_refuses_is_told_with_the_providers_name(shop: Sho
     case.run()
     attempt = case.attempt(task)
     assert attempt.outcome == "failed" and attempt.reason is not None
-    assert attempt.reason.text == f"The provider {model.providers[0].name} answered 401."
+    assert attempt.reason.text == f"The provider {model.providers[0].name} answered 401: it does not accept the key."
+    assert attempt.reason.code == "model_unauthorized"
     assert attempt.reason.text in texts(shop.entries(attempt), "note")
     assert KEY not in case.output(attempt) and KEY not in everything_stored(shop), (
         "not even when the provider quotes it"

@@ -18,7 +18,7 @@ import pytest
 from devteam.access.model import ENGINE
 from devteam.adapters.model_gateway import GatewayModels, NoModel
 from devteam.executions.ports import Job
-from devteam.executions.session import ModelAccess
+from devteam.executions.session import ModelAccess, Trouble
 from devteam.providers.schemas import ProviderPatch
 from tests.functional.gateway_world import REAL_KEY, Desk, chat, client, eventually, new_gateway, open_desk
 from tests.functional.world import World
@@ -277,7 +277,8 @@ def test_a_providers_no_is_passed_on_without_the_key_and_told_until_it_says_yes(
             assert answer.status_code == status
             assert REAL_KEY not in answer.text
             assert "bad key [secret]" in answer.text
-            assert lease.trouble == f"The provider one answered {status}."
+            assert lease.trouble is not None
+            assert lease.trouble.text.startswith(f"The provider one answered {status}: ")
             assert agent.post("/chat/completions", json=chat()).status_code == 200
         assert lease.trouble is None
 
@@ -360,7 +361,8 @@ def test_the_agent_gets_the_429_when_the_wait_is_too_long(desk: Desk) -> None:
         assert answer.status_code == 429
         assert 3500 < int(answer.headers["retry-after"]) <= 3600
         assert lease.trouble is not None
-        assert "limit until" in lease.trouble
+        assert lease.trouble.code == "model_rate_limited"
+        assert "limit until" in lease.trouble.text
 
 
 def test_a_new_key_ends_the_wait(desk: Desk) -> None:
@@ -397,7 +399,8 @@ def test_an_empty_account_told_as_a_rate_limit_is_not_waited_for(desk: Desk) -> 
         lease = desk.lease()
         with client(lease) as agent:
             assert agent.post("/chat/completions", json=chat()).status_code == 429
-        assert lease.trouble == "The provider one answered that there is no credit left."
+        credit = Trouble("model_payment_required", "The provider one answered that there is no credit left.")
+        assert lease.trouble == credit
         assert desk.parked_until(provider) is None
 
 
@@ -421,7 +424,8 @@ def test_a_call_that_could_overshoot_the_budget_is_not_made(desk: Desk) -> None:
         assert lease.budget.spent == pytest.approx(0.22)
         assert lease.budget.overshoot == 0
         assert lease.trouble is not None
-        assert "budget" in lease.trouble
+        assert lease.trouble.code == "budget_spent"
+        assert "budget" in lease.trouble.text
 
 
 def test_the_overshoot_is_one_call_at_most_when_the_provider_counts_more(desk: Desk) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from devteam.adapters.executors.acp_client import Allows
-from devteam.adapters.executors.acp_talk import Patience, Talk
+from devteam.adapters.executors.acp_talk import Failure, Patience, Talk
 from devteam.adapters.executors.enclosure import Enclosure
 from devteam.adapters.executors.profiles import PROFILES, AgentProfile, custom_profile
 from devteam.adapters.executors.programs import AgentPrograms, Program
@@ -78,7 +78,8 @@ class AcpAgents:
                 waiting.join()
                 control.over()
                 running.close_streams()
-            failure = enclosed.reason() or failure
+            exceeded = enclosed.reason()
+            failure = failure if exceeded is None else Failure("resource_limit", exceeded)
         if not results:
             raise RuntimeError("the agent's output could not be kept")
         return RoundEnd(self._end(profile, results[0], failure, talk), talk.said)
@@ -89,7 +90,7 @@ class AcpAgents:
             return model, ()
         return replace(model, base_url=f"http://127.0.0.1:{forwarded_port(0)}"), (Path(model.socket),)
 
-    def _end(self, profile: AgentProfile, result: CommandResult, failure: str | None, talk: Talk) -> CommandEnd:
+    def _end(self, profile: AgentProfile, result: CommandResult, failure: Failure | None, talk: Talk) -> CommandEnd:
         end = CommandEnd(
             exit_code=0 if failure is None else 1,
             signal=None,
@@ -99,14 +100,15 @@ class AcpAgents:
             leftovers=result.leftovers,
         )
         if result.error is not None:
-            return replace(end, exit_code=None, error=f"{profile.title} could not start: {result.error}")
+            words = f"{profile.title} could not start: {result.error}"
+            return replace(end, exit_code=None, error=words, code="agent_not_started")
         if failure is None or result.timed_out:
             return end
-        if talk.gone and not result.killed:
+        if failure.code == "agent_ended" and not result.killed:
             when = "in the middle of its work" if talk.opened else "before it said anything"
             how = f"signal {result.signal}" if result.signal is not None else f"exit code {result.exit_code}"
-            failure = f"{profile.title} ended {when}, with {how}."
-        return replace(end, error=failure)
+            failure = Failure("agent_ended", f"{profile.title} ended {when}, with {how}.")
+        return replace(end, error=failure.text, code=failure.code)
 
 
 class _Control:
@@ -158,6 +160,7 @@ def _not_installed(profile: AgentProfile) -> CommandEnd:
         seconds=0.0,
         isolation="none",
         error=f"{profile.title} is not installed on this worker: there is no program {profile.argv[0]}.{install}",
+        code="agent_not_installed",
     )
 
 

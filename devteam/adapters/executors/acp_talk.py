@@ -28,10 +28,10 @@ _SEND_SECONDS = 2.0
 _NEEDS_LOGIN = -32000
 
 _FAILED_STOPS = {
-    "refusal": "refused to go on",
-    "max_tokens": "ran into its model's output limit",
-    "max_turn_requests": "used up its turns",
-    "cancelled": "took its turn for cancelled",
+    "refusal": ("agent_refused", "refused to go on"),
+    "max_tokens": ("model_output_limit", "ran into its model's output limit"),
+    "max_turn_requests": ("agent_turns_used", "used up its turns"),
+    "cancelled": ("agent_cancelled", "took its turn for cancelled"),
 }
 _REASONS = {
     "not_configured": "it was not told of a model",
@@ -55,8 +55,20 @@ class Patience:
     stop: float = 0.5
 
 
+@dataclass(frozen=True)
+class Failure:
+    """Why a round failed: the stable code of the reason, and a sentence."""
+
+    code: str
+    text: str
+
+
 class RoundOver(Exception):
-    """The round cannot go on; its text says why."""
+    """The round cannot go on: the reason's code, and what is said after the agent's name."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class Talk:
@@ -109,7 +121,7 @@ class Talk:
 
     # --- the conversation ---
 
-    async def hold(self, stdin: io.FileIO, stdout: io.FileIO) -> str | None:
+    async def hold(self, stdin: io.FileIO, stdout: io.FileIO) -> Failure | None:
         """Talk until the agent's turn ends; why it failed, or None."""
         with self._lock:
             self._loop = asyncio.get_running_loop()
@@ -119,16 +131,19 @@ class Talk:
         connection = ClientSideConnection(self._client, pipe)  # type: ignore[arg-type]  # the protocol's other callbacks are not offered
         title = self._profile.title
         try:
-            return await self._converse(connection)
+            await self._converse(connection)
+            return None
         except RoundOver as over:
-            return f"{title} {over}."
+            return Failure(over.code, f"{title} {over}.")
         except RequestError as error:
             return self._explain(error)
         except ConnectionError:
             self.gone = pipe.broken is None
-            return f"{title} {pipe.broken or 'ended in the middle of its work'}."
+            if pipe.broken is not None:
+                return Failure("agent_protocol", f"{title} {pipe.broken}.")
+            return Failure("agent_ended", f"{title} ended in the middle of its work.")
         except ValueError as error:
-            return f"{title} broke the protocol: {str(error).splitlines()[0][:300]}"
+            return Failure("agent_protocol", f"{title} broke the protocol: {str(error).splitlines()[0][:300]}")
         finally:
             with self._lock:
                 self._loop = None
@@ -150,7 +165,7 @@ class Talk:
     def _sign(self) -> None:
         self._last_sign = time.monotonic()
 
-    async def _converse(self, connection: ClientSideConnection) -> str | None:
+    async def _converse(self, connection: ClientSideConnection) -> None:
         opened = await self._at_start(
             connection.initialize(
                 protocol_version=PROTOCOL_VERSION,
@@ -162,7 +177,7 @@ class Talk:
         )
         self.opened = True
         if opened.protocol_version != PROTOCOL_VERSION:
-            raise RoundOver(f"speaks version {opened.protocol_version} of the protocol only")
+            raise RoundOver("agent_protocol", f"speaks version {opened.protocol_version} of the protocol only")
         capabilities = opened.agent_capabilities
         self._steers = _steers(capabilities)
         session_id = await self._open(connection, loads=bool(capabilities and capabilities.load_session))
@@ -170,7 +185,7 @@ class Talk:
         if self._profile.mode is not None:
             with suppress(RequestError):  # an agent without modes asks for each act, which the policy answers
                 await self._at_start(connection.set_session_mode(session_id=session_id, mode_id=self._profile.mode))
-        return await self._work(connection, session_id)
+        await self._work(connection, session_id)
 
     async def _open(self, connection: ClientSideConnection, *, loads: bool) -> str:
         """The session of the round before where the agent can load it, else a new one."""
@@ -188,7 +203,7 @@ class Talk:
         opened = await self._at_start(connection.new_session(cwd=cwd, mcp_servers=[]))
         return opened.session_id
 
-    async def _work(self, connection: ClientSideConnection, session_id: str) -> str | None:
+    async def _work(self, connection: ClientSideConnection, session_id: str) -> None:
         """Turns until the agent ends one by itself; guidance that it could not take within one begins another."""
         words = self._assignment.prompt
         while True:
@@ -208,8 +223,8 @@ class Talk:
             guidance += self._session.guidance()
             if not guidance:
                 if stop in _FAILED_STOPS:
-                    raise RoundOver(_FAILED_STOPS[stop])
-                return None
+                    raise RoundOver(*_FAILED_STOPS[stop])
+                return
             words = _guiding(guidance)
             self._session.entry("steer", {"text": words})
 
@@ -220,13 +235,13 @@ class Talk:
             if self._stopped.is_set():
                 await self._cancel(connection, session_id)
                 await asyncio.wait({turn}, timeout=self._patience.stop)
-                raise RoundOver("was stopped")
+                raise RoundOver("agent_stopped", "was stopped")
             if self._client.asks_without_end.is_set():
                 await self._cancel(connection, session_id)
-                raise RoundOver(f"asked for more than {ASK_LIMIT} permissions")
+                raise RoundOver("agent_asks_without_end", f"asked for more than {ASK_LIMIT} permissions")
             silence = self._assignment.silence_limit
             if not self._frozen and time.monotonic() - self._last_sign > silence:
-                raise RoundOver(f"gave no sign of life for {silence:.0f} s")
+                raise RoundOver("agent_silent", f"gave no sign of life for {silence:.0f} s")
             new = [] if self._frozen else self._session.guidance()
             if new and not (self._steers and await self._steer(connection, session_id, new)):
                 waiting += new
@@ -259,7 +274,7 @@ class Talk:
         try:
             return await self._within(answer, self._patience.start)
         except TimeoutError:
-            raise RoundOver(f"did not answer within {self._patience.start:g} s") from None
+            raise RoundOver("agent_silent", f"did not answer within {self._patience.start:g} s") from None
 
     async def _within(self, answer: Awaitable[T], seconds: float) -> T:
         """Raises TimeoutError, or RoundOver when the round is stopped meanwhile."""
@@ -270,7 +285,7 @@ class Talk:
         finally:
             _drop(task)
         if self._stopped.is_set():
-            raise RoundOver("was stopped")
+            raise RoundOver("agent_stopped", "was stopped")
         raise TimeoutError
 
     async def _ended(self, task: "asyncio.Future[Any]", seconds: float) -> bool:
@@ -291,8 +306,8 @@ class Talk:
                 alarm.cancel()
         return task.done()
 
-    def _explain(self, error: RequestError) -> str:
-        """The reason in a sentence; the agent's own words go into the session."""
+    def _explain(self, error: RequestError) -> Failure:
+        """The reason; the agent's own words go into the session."""
         title, data = self._profile.title, error.data if isinstance(error.data, dict) else {}
         detail = str(error).strip() or "no reason given"
         reason = _REASONS.get(str(data.get("reason")))
@@ -301,11 +316,12 @@ class Talk:
             status = f" (status {data['status']})" if isinstance(data.get("status"), int) else ""
             reset = data.get("resetAt")
             again = f" It can be asked again at {reset[:40]}." if isinstance(reset, str) else ""
-            return f"{title} could not go on: {reason}{status}.{again}"
+            return Failure(f"model_{data['reason']}", f"{title} could not go on: {reason}{status}.{again}")
         if error.code == _NEEDS_LOGIN:
-            return f"{title} asks for a login of its own: {detail.splitlines()[0][:300]}"
+            words = f"{title} asks for a login of its own: {detail.splitlines()[0][:300]}"
+            return Failure("agent_needs_login", words)
         extra = f" ({data['details']})" if isinstance(data.get("details"), str) else ""
-        return f"{title} answered with an error: {f'{detail}{extra}'.splitlines()[0][:300]}"
+        return Failure("agent_error", f"{title} answered with an error: {f'{detail}{extra}'.splitlines()[0][:300]}")
 
 
 _TOLD = ("reason", "status", "resetAt")

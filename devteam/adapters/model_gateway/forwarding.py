@@ -20,6 +20,7 @@ from devteam.adapters.model_gateway.limits import free_again
 from devteam.adapters.model_gateway.redact import redacted
 from devteam.adapters.model_gateway.store import Call, Provider
 from devteam.adapters.model_gateway.usage import Usage, UsageReader
+from devteam.executions.session import Trouble
 from devteam.kit.db import UNAVAILABLE
 from devteam.kit.ids import new_id
 from devteam.kit.log import get_logger
@@ -52,6 +53,13 @@ CALLER_GONE = 499
 ERROR_LIMIT = 1_000_000
 _PASSED_ON = frozenset({"content-type", "accept", "anthropic-version", "anthropic-beta", "openai-beta", "user-agent"})
 _PASSED_BACK = frozenset({"content-type", "content-length", "x-request-id", "request-id", "retry-after"})
+_REFUSALS: Mapping[int, str] = {401: "model_unauthorized", 402: "model_payment_required", 403: "model_forbidden"}
+"""The stable code of what only a person can mend."""
+_MEANINGS: Mapping[str, str] = {
+    "model_unauthorized": "it does not accept the key",
+    "model_payment_required": "there is no credit left",
+    "model_forbidden": "the key may not use the model",
+}
 _UNAVAILABLE = frozenset({500, 502, 503, 504, 529})
 _SHORTEST_PARK, _LONGEST_FLOOR = 0.25, 30.0
 _LOOK_SECONDS = 2.0
@@ -144,11 +152,13 @@ class Forwarding:
         worst = Usage(input_tokens=size, output_tokens=self._most_output(), written_tokens=written)
         cost = self._gateway.prices.cost(self._model, worst, base_url=provider.base_url)
         if cost is None:
-            return self._refuse(f"The price of {self._model} is unknown, so the budget cannot be kept: set one.")
+            words = f"The price of {self._model} is unknown, so the budget cannot be kept: set one."
+            return self._refuse("price_unknown", words)
         if not budget.reserve(self._id, cost):
             spent = f"{budget.spent:.4f} of {budget.limit:.4f} US dollars are spent"
             return self._refuse(
-                f"The budget of the attempt does not cover this call: {spent}, and it could cost {cost:.4f}."
+                "budget_spent",
+                f"The budget of the attempt does not cover this call: {spent}, and it could cost {cost:.4f}.",
             )
         return None
 
@@ -158,8 +168,8 @@ class Forwarding:
         choices = self._call.get("n")
         return (max(told) if told else DEFAULT_OUTPUT_TOKENS) * (choices if _is_count(choices) else 1)
 
-    def _refuse(self, message: str) -> Response:
-        self._lease.refused = message
+    def _refuse(self, code: str, message: str) -> Response:
+        self._lease.refused = Trouble(code, message)
         return refusal(402, message)
 
     def _book(self, provider: Provider, status: int, usage: Usage) -> None:
@@ -229,9 +239,10 @@ class Forwarding:
             return _Then.NEXT
         if (answer.status_code in _UNAVAILABLE or no_credit) and not last:
             return _Then.NEXT
-        if answer.status_code in (401, 402, 403) or no_credit:
-            what = "that there is no credit left" if no_credit else str(answer.status_code)
-            self._lease.provider_trouble = f"The provider {provider.name} answered {what}."
+        if answer.status_code in _REFUSALS or no_credit:
+            code = "model_payment_required" if no_credit else _REFUSALS[answer.status_code]
+            what = "that there is no credit left" if no_credit else f"{answer.status_code}: {_MEANINGS[code]}"
+            self._lease.provider_trouble = Trouble(code, f"The provider {provider.name} answered {what}.")
         content, _ = redacted(content, [] if provider.secret is None else [provider.secret])
         headers = {name: value for name, value in _passed_back(answer).items() if name != "content-length"}
         return Response(content, status_code=answer.status_code, headers=headers)
@@ -328,7 +339,7 @@ class Forwarding:
         self._lease.parked_until = soonest
         if time.monotonic() - self._began + seconds > self._gateway.longest_hold:
             message = f"All providers of {self._model} are at their limit until {soonest.isoformat()}."
-            self._lease.provider_trouble = message
+            self._lease.provider_trouble = Trouble("model_rate_limited", message)
             response = refusal(429, message)
             response.headers["retry-after"] = str(max(1, round(seconds)))
             return response

@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 from devteam.adapters.model_gateway.budget import Budget
+from devteam.executions.session import Trouble
 
 
 @dataclass
@@ -19,9 +20,9 @@ class GatewayLease:
     socket_path: Path
     budget: Budget
     model: str | None
-    refused: str | None = None
+    refused: Trouble | None = None
     """The last call that was not let through, for want of money or of a price. It stays: the work is cut short."""
-    provider_trouble: str | None = None
+    provider_trouble: Trouble | None = None
     """What the provider said no to, until it says yes again."""
     parked_until: datetime | None = None
     masked: int = 0
@@ -31,6 +32,6 @@ class GatewayLease:
     """Calls on their way into the record."""
 
     @property
-    def trouble(self) -> str | None:
+    def trouble(self) -> Trouble | None:
         """The refusal that a person must know of: budget, key, quota."""
         return self.refused or self.provider_trouble

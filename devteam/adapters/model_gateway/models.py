@@ -7,7 +7,7 @@ from devteam.adapters.model_gateway.gateway import ModelGateway
 from devteam.adapters.model_gateway.lease import GatewayLease
 from devteam.adapters.model_gateway.store import GatewayStore, Provider
 from devteam.executions.ports import Job
-from devteam.executions.session import ModelAccess
+from devteam.executions.session import ModelAccess, Trouble
 from devteam.kit.errors import Refused
 
 NEEDS_NO_PROVIDER = frozenset({"acp"})
@@ -35,7 +35,7 @@ class OpenWay:
         self._lease = lease
 
     @property
-    def trouble(self) -> str | None:
+    def trouble(self) -> Trouble | None:
         """A refusal that a person must know of."""
         return None if self._lease is None else self._lease.trouble
 
