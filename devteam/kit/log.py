@@ -17,6 +17,26 @@ def mask(text: str) -> str:
     return _SECRET.sub(lambda match: f"{match.group(1)}***", text)
 
 
+def mask_json(value: Any) -> Any:
+    """The same for a JSON value: each text in it, read together with the name that it stands under.
+
+    Masking the written JSON instead could take the backslash before a quote, and leave what nobody can read.
+    """
+    match value:
+        case str():
+            return mask(value)
+        case list():
+            return [mask_json(item) for item in value]
+        case dict():
+            return {key: _mask_under(key, item) for key, item in value.items()}
+        case _:
+            return value
+
+
+def _mask_under(name: str, value: Any) -> Any:
+    return mask(f"{name}={value}")[len(name) + 1 :] if isinstance(value, str) else mask_json(value)
+
+
 def _mask_values(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
     for key, value in event.items():
         if isinstance(value, str):

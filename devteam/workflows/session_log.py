@@ -9,7 +9,7 @@ from uuid import UUID
 from devteam.executions.session import EntryKind
 from devteam.kit.clock import Clock
 from devteam.kit.db import UNAVAILABLE, Database, sql
-from devteam.kit.log import get_logger, mask
+from devteam.kit.log import get_logger, mask_json
 
 ENTRY_LIMIT = 5_000
 """Entries kept of one attempt; a session that goes on beyond that is still seen in the output."""
@@ -37,7 +37,7 @@ class SessionLog:
         if line:
             self._write(line)
         with self._lock:
-            self._store(kind, json.loads(mask(json.dumps(data)).replace("\\u0000", "\\ufffd")))
+            self._store(kind, json.loads(json.dumps(mask_json(dict(data))).replace("\\u0000", "\\ufffd")))
 
     def _store(self, kind: EntryKind, data: Mapping[str, Any]) -> None:
         try:
