@@ -12,6 +12,8 @@ window.matchMedia ??= (query) =>
     removeEventListener: () => {},
   }) as unknown as MediaQueryList
 window.scrollTo = () => {}
+// Lists draw the rows that are in sight: here everything is as high as a screen.
+Object.defineProperty(Element.prototype, 'clientHeight', { configurable: true, get: () => 600 })
 Element.prototype.scrollIntoView ??= () => {}
 Element.prototype.hasPointerCapture ??= () => false
 globalThis.ResizeObserver ??= class {

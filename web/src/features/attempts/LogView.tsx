@@ -1,10 +1,9 @@
 import { Link } from '@tanstack/react-router'
-import { useVirtualizer } from '@tanstack/react-virtual'
 import { ArrowDownToLine, ChevronDown, ChevronUp, Download, Pause, Play, Search } from 'lucide-react'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import styled from 'styled-components'
 import { plural } from '@/shared/lib/format'
-import { Button, Empty, Muted, t } from '@/shared/ui'
+import { Button, Empty, type ListHandle, Muted, t, VirtualList } from '@/shared/ui'
 import { AnsiLine } from './AnsiLine'
 import { ansiColors } from './ansiColors'
 import { findLines, linesOfHash, plainText } from './logBuffer'
@@ -24,22 +23,14 @@ const Bar = styled.div`
   input { width: 150px; min-height: 26px; padding: 0 8px; border: 1px solid ${t.color.lineStrong}; border-radius: ${t.radius.s}; background: ${t.color.bg}; font-size: ${t.text.m}; }
   & > [data-end] { display: flex; gap: 6px; margin-left: auto; }
 `
-const Screen = styled.div`
-  position: relative;
-  height: var(--log-height, 340px);
-  overflow: auto;
+const Lines = styled(VirtualList)`
   background: ${t.color.logBg};
   border-radius: 0 0 ${t.radius.l} ${t.radius.l};
   font: 12px/${LINE}px ${t.mono};
   tab-size: 4;
-  contain: strict;
-  &:focus-visible { outline-offset: -2px; }
   ${ansiColors}
 `
 const Line = styled.div`
-  position: absolute;
-  inset: 0 auto auto 0;
-  min-width: 100%;
   display: flex;
   height: ${LINE}px;
   white-space: pre;
@@ -76,34 +67,24 @@ export function LogView({ attemptId, hash = '', height, fileName }: Props) {
   const [follow, setFollow] = useState(target === null)
   const [text, setText] = useState('')
   const [hit, setHit] = useState(0)
-  const screen = useRef<HTMLDivElement>(null)
+  const list = useRef<ListHandle>(null)
   const lines = frozen ?? log.lines
   const hits = useMemo(() => findLines(lines, text), [lines, text])
-  const rows = useVirtualizer({
-    count: lines.length,
-    getScrollElement: () => screen.current,
-    estimateSize: () => LINE,
-    overscan: 20,
-  })
-
-  useEffect(() => {
-    if (follow && lines.length > 0) rows.scrollToIndex(lines.length - 1, { align: 'end' })
-  }, [follow, lines.length, rows])
 
   const shownTarget = useRef('')
   useEffect(() => {
     if (!target || shownTarget.current === hash || lines.length < target.from) return
     shownTarget.current = hash
     setFollow(false)
-    rows.scrollToIndex(target.from - 1 - log.dropped, { align: 'center' })
-  }, [target, hash, lines.length, rows, log.dropped])
+    list.current?.show(target.from - 1 - log.dropped)
+  }, [target, hash, lines.length, log.dropped])
 
   const goTo = (step: number) => {
     if (hits.length === 0) return
     const at = (hit + step + hits.length) % hits.length
     setHit(at)
     setFollow(false)
-    rows.scrollToIndex(hits[at] ?? 0, { align: 'center' })
+    list.current?.show(hits[at] ?? 0)
   }
   const missed = frozen ? log.lines.length - frozen.length : 0
 
@@ -177,57 +158,37 @@ export function LogView({ attemptId, hash = '', height, fileName }: Props) {
           />
         </div>
       </Bar>
-      <Screen
-        ref={screen}
-        tabIndex={0}
-        role="log"
-        aria-live="off"
-        aria-label="Output"
-        style={height ? ({ '--log-height': height } as React.CSSProperties) : undefined}
-        onWheel={(event) => {
-          if (event.deltaY < 0) setFollow(false)
+      <Lines
+        handle={list}
+        count={lines.length}
+        rowHeight={LINE}
+        label="Output"
+        height={height}
+        follow={follow}
+        onFollow={(now) => setFollow(now && target === null)}
+        empty={<Empty title={log.error ?? (log.loaded ? 'No output yet' : 'Reading the output…')} />}
+        row={(index) => {
+          const number = index + 1 + log.dropped
+          const marked = target !== null && number >= target.from && number <= target.to
+          return (
+            <Line data-hit={marked || (text !== '' && hits[hit] === index) || undefined}>
+              <Link
+                to="/attempts/$id"
+                params={{ id: attemptId }}
+                hash={`L${number}`}
+                hashScrollIntoView={false}
+                tabIndex={-1}
+                aria-label={`Line ${number}`}
+              >
+                {number}
+              </Link>
+              <span>
+                <AnsiLine text={lines[index] ?? ''} mark={text} />
+              </span>
+            </Line>
+          )
         }}
-        onKeyDown={(event) => {
-          if (event.key === 'PageUp' || event.key === 'ArrowUp' || event.key === 'Home') setFollow(false)
-        }}
-        onScroll={(event) => {
-          const { scrollTop, scrollHeight, clientHeight } = event.currentTarget
-          if (!follow && !target && lines.length > 0 && scrollHeight - scrollTop - clientHeight < 4)
-            setFollow(true)
-        }}
-      >
-        {lines.length === 0 ? (
-          <Empty title={log.error ?? (log.loaded ? 'No output yet' : 'Reading the output…')} />
-        ) : (
-          <div style={{ height: rows.getTotalSize() }}>
-            {rows.getVirtualItems().map((item) => {
-              const number = item.index + 1 + log.dropped
-              const marked = target !== null && number >= target.from && number <= target.to
-              return (
-                <Line
-                  key={item.key}
-                  data-hit={marked || (text !== '' && hits[hit] === item.index) || undefined}
-                  style={{ transform: `translateY(${item.start}px)` }}
-                >
-                  <Link
-                    to="/attempts/$id"
-                    params={{ id: attemptId }}
-                    hash={`L${number}`}
-                    hashScrollIntoView={false}
-                    tabIndex={-1}
-                    aria-label={`Line ${number}`}
-                  >
-                    {number}
-                  </Link>
-                  <span>
-                    <AnsiLine text={lines[item.index] ?? ''} mark={text} />
-                  </span>
-                </Line>
-              )
-            })}
-          </div>
-        )}
-      </Screen>
+      />
     </div>
   )
 }

@@ -11,7 +11,7 @@ import {
   Terminal,
   Wrench,
 } from 'lucide-react'
-import { memo, type ReactNode, useState } from 'react'
+import { createContext, memo, type ReactNode, useContext, useState } from 'react'
 import styled from 'styled-components'
 import { clockTime, plural, secondsBetween, shortDuration } from '@/shared/lib/format'
 import { Mono, Muted, t } from '@/shared/ui'
@@ -21,7 +21,7 @@ import { diffStat, lineDiff } from './lineDiff'
 import { settleLine } from './logBuffer'
 import type { Block, FileChange, PermissionBlock, TextBlock, ToolBlock, ToolState } from './session'
 
-const Item = styled.li`
+const Item = styled.div`
   min-width: 0;
   font-size: ${t.text.m};
   overflow-wrap: anywhere;
@@ -89,6 +89,10 @@ const Inside = styled.div`
   [data-line='gap'] { color: ${t.color.muted}; }
 `
 
+/** Which steps, by ordinal, a reader opened or closed: a step that is scrolled back into sight is as it was left. */
+const OpenedContext = createContext(new Map<number, boolean>())
+export const OpenedSteps = OpenedContext.Provider
+
 /** One step of a session. */
 export const SessionBlock = memo(function SessionBlock({ block }: { block: Block }) {
   switch (block.type) {
@@ -136,19 +140,24 @@ function Permission({ block }: { block: PermissionBlock }) {
 
 /** Opened only when asked for; what is inside is drawn then. */
 function Folding(props: {
+  ordinal: number
   summary: ReactNode
   quiet?: boolean
   opened?: boolean
   children: () => ReactNode
 }) {
-  const { summary, quiet, opened = false, children } = props
-  const [open, setOpen] = useState(opened)
+  const { ordinal, summary, quiet, opened = false, children } = props
+  const remembered = useContext(OpenedContext)
+  const [open, setOpen] = useState(remembered.get(ordinal) ?? opened)
   return (
     <Item>
       <Fold
         open={open}
         data-quiet={quiet || undefined}
-        onToggle={(event) => setOpen(event.currentTarget.open)}
+        onToggle={(event) => {
+          remembered.set(ordinal, event.currentTarget.open)
+          setOpen(event.currentTarget.open)
+        }}
       >
         <summary>{summary}</summary>
         {open && <Inside>{children()}</Inside>}
@@ -160,6 +169,7 @@ function Folding(props: {
 function Folded({ block, title, quiet = false }: { block: TextBlock; title: string; quiet?: boolean }) {
   return (
     <Folding
+      ordinal={block.ordinal}
       quiet={quiet}
       summary={
         <>
@@ -199,6 +209,7 @@ function Tool({ block }: { block: ToolBlock }) {
   const time = block.endedAt === null ? '' : shortDuration(secondsBetween(block.at, block.endedAt))
   return (
     <Folding
+      ordinal={block.ordinal}
       opened={block.state === 'failed'}
       summary={
         <>

@@ -5,7 +5,7 @@ import { type PriorityClass, useCreateCustomerMutation } from '@/shared/api'
 import { useWhyNot } from '@/shared/lib/permissions'
 import { useForm } from '@/shared/lib/useForm'
 import { PRIORITY_NAME, PRIORITY_WEIGHT } from '@/shared/lib/words'
-import { Button, Dialog, DialogFoot, Field, ProblemNotice } from '@/shared/ui'
+import { Button, Field, FormDialog } from '@/shared/ui'
 
 const CLASSES = Object.keys(PRIORITY_NAME) as PriorityClass[]
 
@@ -43,46 +43,32 @@ export function AddCustomer() {
       >
         Add customer
       </Button>
-      <Dialog open={open} onOpenChange={setOpen} title="Add a customer">
-        <form
-          noValidate
-          onSubmit={(event) => {
-            event.preventDefault()
-            void form.submit()
-          }}
+      <FormDialog open={open} onOpenChange={setOpen} title="Add a customer" form={form} action="Add">
+        <Field label="Name" error={form.errors.name}>
+          {(control) => (
+            <input
+              {...control}
+              value={form.values.name}
+              onChange={(event) => form.set('name', event.target.value)}
+            />
+          )}
+        </Field>
+        <Field
+          label="Priority class"
+          hint="Decides how often the customer's turn comes when slots are scarce."
+          error={form.errors.priorityClass}
         >
-          <Field label="Name" error={form.errors.name}>
-            {(control) => (
-              <input
-                {...control}
-                value={form.values.name}
-                onChange={(event) => form.set('name', event.target.value)}
-              />
-            )}
-          </Field>
-          <Field
-            label="Priority class"
-            hint="Decides how often the customer's turn comes when slots are scarce."
-            error={form.errors.priorityClass}
-          >
-            {(control) => (
-              <select
-                {...control}
-                value={form.values.priorityClass}
-                onChange={(event) => form.set('priorityClass', event.target.value as PriorityClass)}
-              >
-                <PriorityOptions />
-              </select>
-            )}
-          </Field>
-          <DialogFoot>
-            <ProblemNotice problem={form.problem} />
-            <Button look="primary" type="submit" pending={form.sending}>
-              Add
-            </Button>
-          </DialogFoot>
-        </form>
-      </Dialog>
+          {(control) => (
+            <select
+              {...control}
+              value={form.values.priorityClass}
+              onChange={(event) => form.set('priorityClass', event.target.value as PriorityClass)}
+            >
+              <PriorityOptions />
+            </select>
+          )}
+        </Field>
+      </FormDialog>
     </>
   )
 }

@@ -14,18 +14,7 @@ import { useWhyNot } from '@/shared/lib/permissions'
 import { useForm } from '@/shared/lib/useForm'
 import { STAGE_NAME } from '@/shared/lib/words'
 import { type LiveRoot, selectProjects } from '@/shared/state/selectors'
-import {
-  Button,
-  Dialog,
-  DialogFoot,
-  Empty,
-  Field,
-  FieldRow,
-  Mono,
-  Muted,
-  ProblemNotice,
-  t,
-} from '@/shared/ui'
+import { Button, Empty, Field, FieldRow, FormDialog, Mono, Muted, t } from '@/shared/ui'
 import { ExecutorChoice } from './ExecutorChoice'
 import { checkProject, NEW_PROJECT, projectInput, type TextField } from './newProject'
 
@@ -114,99 +103,85 @@ export function AddProject({ customerId }: { customerId: string }) {
       >
         Add project
       </Button>
-      <Dialog open={open} onOpenChange={setOpen} title="Add a project">
-        <form
-          noValidate
-          onSubmit={(event) => {
-            event.preventDefault()
-            void form.submit()
-          }}
+      <FormDialog open={open} onOpenChange={setOpen} title="Add a project" form={form} action="Add">
+        <Field label="Name" error={form.errors.name}>
+          {(control) => <input {...control} {...text('name')} />}
+        </Field>
+        <Field
+          label="Repository"
+          hint="A path on the engine's machine or a git address."
+          error={form.errors.repository}
         >
-          <Field label="Name" error={form.errors.name}>
-            {(control) => <input {...control} {...text('name')} />}
+          {(control) => <input {...control} {...text('repository', true)} />}
+        </Field>
+        <FieldRow>
+          <Field label="Base branch" hint="Empty: the repository's own." error={form.errors.baseBranch}>
+            {(control) => <input {...control} {...text('baseBranch', true)} />}
           </Field>
-          <Field
-            label="Repository"
-            hint="A path on the engine's machine or a git address."
-            error={form.errors.repository}
-          >
-            {(control) => <input {...control} {...text('repository', true)} />}
-          </Field>
-          <FieldRow>
-            <Field label="Base branch" hint="Empty: the repository's own." error={form.errors.baseBranch}>
-              {(control) => <input {...control} {...text('baseBranch', true)} />}
-            </Field>
-            <Field label="Delivery" error={form.errors.deliveryMode}>
-              {(control) => (
-                <select
-                  {...control}
-                  value={form.values.deliveryMode}
-                  onChange={(event) => form.set('deliveryMode', event.target.value as DeliveryMode)}
-                >
-                  {Object.entries(DELIVERY_NAME).map(([mode, name]) => (
-                    <option key={mode} value={mode}>
-                      {name}
-                    </option>
-                  ))}
-                </select>
-              )}
-            </Field>
-          </FieldRow>
-          <ExecutorChoice
-            executors={known?.executors ?? []}
-            chosen={form.values.executor}
-            choose={(executor) => form.set('executor', executor)}
-            error={form.errors.executor}
-          />
-          {form.values.executor === 'acp' && (
-            <Field
-              label="Agent command"
-              hint="What starts the agent; it must speak the Agent Client Protocol."
-              error={form.errors.agentCommand}
-            >
-              {(control) => <input {...control} {...text('agentCommand', true)} />}
-            </Field>
-          )}
-          {form.values.executor !== 'command' && (
-            <FieldRow>
-              <Field label="Model" hint="Empty: the first that a provider offers." error={form.errors.model}>
-                {(control) => <input {...control} {...text('model', true)} />}
-              </Field>
-              <Field
-                label="Budget per attempt, US dollars"
-                hint="Empty: no limit."
-                error={form.errors.budgetUsd}
-              >
-                {(control) => <input {...control} {...text('budget')} inputMode="decimal" />}
-              </Field>
-            </FieldRow>
-          )}
-          <Field label="Gate name" error={form.errors['gates.0.name']}>
-            {(control) => <input {...control} {...text('gateName')} />}
-          </Field>
-          <Field
-            label="Gate script"
-            hint="Runs after each task, for example python -m pytest -q. Empty: no gate."
-            error={form.errors.gates ?? form.errors['gates.0.script']}
-          >
+          <Field label="Delivery" error={form.errors.deliveryMode}>
             {(control) => (
-              <textarea
+              <select
                 {...control}
-                data-mono
-                rows={2}
-                value={form.values.gateScript}
-                onChange={(event) => form.set('gateScript', event.target.value)}
-              />
+                value={form.values.deliveryMode}
+                onChange={(event) => form.set('deliveryMode', event.target.value as DeliveryMode)}
+              >
+                {Object.entries(DELIVERY_NAME).map(([mode, name]) => (
+                  <option key={mode} value={mode}>
+                    {name}
+                  </option>
+                ))}
+              </select>
             )}
           </Field>
-          <DialogFoot>
-            <ProblemNotice problem={form.problem} />
-            <Button look="primary" type="submit" pending={form.sending}>
-              Add
-            </Button>
-          </DialogFoot>
-        </form>
-      </Dialog>
+        </FieldRow>
+        <ExecutorChoice
+          executors={known?.executors ?? []}
+          chosen={form.values.executor}
+          choose={(executor) => form.set('executor', executor)}
+          error={form.errors.executor}
+        />
+        {form.values.executor === 'acp' && (
+          <Field
+            label="Agent command"
+            hint="What starts the agent; it must speak the Agent Client Protocol."
+            error={form.errors.agentCommand}
+          >
+            {(control) => <input {...control} {...text('agentCommand', true)} />}
+          </Field>
+        )}
+        {form.values.executor !== 'command' && (
+          <FieldRow>
+            <Field label="Model" hint="Empty: the first that a provider offers." error={form.errors.model}>
+              {(control) => <input {...control} {...text('model', true)} />}
+            </Field>
+            <Field
+              label="Budget per attempt, US dollars"
+              hint="Empty: no limit."
+              error={form.errors.budgetUsd}
+            >
+              {(control) => <input {...control} {...text('budget')} inputMode="decimal" />}
+            </Field>
+          </FieldRow>
+        )}
+        <Field label="Gate name" error={form.errors['gates.0.name']}>
+          {(control) => <input {...control} {...text('gateName')} />}
+        </Field>
+        <Field
+          label="Gate script"
+          hint="Runs after each task, for example python -m pytest -q. Empty: no gate."
+          error={form.errors.gates ?? form.errors['gates.0.script']}
+        >
+          {(control) => (
+            <textarea
+              {...control}
+              data-mono
+              rows={2}
+              value={form.values.gateScript}
+              onChange={(event) => form.set('gateScript', event.target.value)}
+            />
+          )}
+        </Field>
+      </FormDialog>
     </>
   )
 }

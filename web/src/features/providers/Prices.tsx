@@ -4,17 +4,7 @@ import { toProblem, useListPricesQuery, useSetPriceMutation } from '@/shared/api
 import { fullTime } from '@/shared/lib/format'
 import { useWhyNot } from '@/shared/lib/permissions'
 import { useForm } from '@/shared/lib/useForm'
-import {
-  Button,
-  Dialog,
-  DialogFoot,
-  Empty,
-  Field,
-  FieldRow,
-  Mono,
-  ProblemNotice,
-  SkeletonLines,
-} from '@/shared/ui'
+import { Button, Empty, Field, FieldRow, FormDialog, Mono, ProblemNotice, SkeletonLines } from '@/shared/ui'
 import { checkPrice, NEW_PRICE, priceInput } from './newPrice'
 import { Scroll, Table } from './table'
 
@@ -97,36 +87,22 @@ export function SetPrice() {
       >
         Set price
       </Button>
-      <Dialog open={open} onOpenChange={setOpen} title="Set a model's price">
-        <form
-          noValidate
-          onSubmit={(event) => {
-            event.preventDefault()
-            void form.submit()
-          }}
-        >
-          <Field label="Model" error={form.errors.model}>
-            {(control) => <input {...control} {...text('model')} data-mono />}
+      <FormDialog open={open} onOpenChange={setOpen} title="Set a model's price" form={form} action="Set">
+        <Field label="Model" error={form.errors.model}>
+          {(control) => <input {...control} {...text('model')} data-mono />}
+        </Field>
+        <FieldRow>
+          <Field label="Input" error={form.errors.inputUsd}>
+            {(control) => <input {...control} {...text('inputUsd')} inputMode="decimal" />}
           </Field>
-          <FieldRow>
-            <Field label="Input" error={form.errors.inputUsd}>
-              {(control) => <input {...control} {...text('inputUsd')} inputMode="decimal" />}
-            </Field>
-            <Field label="Cached" hint="Empty: as input." error={form.errors.cachedUsd}>
-              {(control) => <input {...control} {...text('cachedUsd')} inputMode="decimal" />}
-            </Field>
-            <Field label="Output" error={form.errors.outputUsd}>
-              {(control) => <input {...control} {...text('outputUsd')} inputMode="decimal" />}
-            </Field>
-          </FieldRow>
-          <DialogFoot>
-            <ProblemNotice problem={form.problem} />
-            <Button look="primary" type="submit" pending={form.sending}>
-              Set
-            </Button>
-          </DialogFoot>
-        </form>
-      </Dialog>
+          <Field label="Cached" hint="Empty: as input." error={form.errors.cachedUsd}>
+            {(control) => <input {...control} {...text('cachedUsd')} inputMode="decimal" />}
+          </Field>
+          <Field label="Output" error={form.errors.outputUsd}>
+            {(control) => <input {...control} {...text('outputUsd')} inputMode="decimal" />}
+          </Field>
+        </FieldRow>
+      </FormDialog>
     </>
   )
 }

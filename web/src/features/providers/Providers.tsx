@@ -17,11 +17,10 @@ import { useNow } from '@/shared/lib/useNow'
 import {
   Button,
   ConfirmDialog,
-  Dialog,
-  DialogFoot,
   Empty,
   Field,
   FieldRow,
+  FormDialog,
   Mono,
   ProblemNotice,
   SkeletonLines,
@@ -193,34 +192,20 @@ function ReplaceKey({ provider }: { provider: ProviderView }) {
         disabledBecause={useWhyNot('manage_providers')}
         onClick={() => setOpen(true)}
       />
-      <Dialog
+      <FormDialog
         open={open}
-        onOpenChange={(now) => {
-          form.reset()
-          setOpen(now)
-        }}
+        onOpenChange={setOpen}
         title={`New key for ${provider.name}`}
+        form={form}
+        action="Replace"
+        forget
       >
-        <form
-          noValidate
-          onSubmit={(event) => {
-            event.preventDefault()
-            void form.submit()
-          }}
-        >
-          <SecretField
-            value={form.values.secret}
-            error={form.errors.secret}
-            set={(secret) => form.set('secret', secret)}
-          />
-          <DialogFoot>
-            <ProblemNotice problem={form.problem} />
-            <Button look="primary" type="submit" pending={form.sending}>
-              Replace
-            </Button>
-          </DialogFoot>
-        </form>
-      </Dialog>
+        <SecretField
+          value={form.values.secret}
+          error={form.errors.secret}
+          set={(secret) => form.set('secret', secret)}
+        />
+      </FormDialog>
     </>
   )
 }
@@ -273,76 +258,62 @@ export function AddProvider() {
       >
         Add provider
       </Button>
-      <Dialog
+      <FormDialog
         open={open}
-        onOpenChange={(now) => {
-          form.reset()
-          setOpen(now)
-        }}
+        onOpenChange={setOpen}
         title="Add a model provider"
+        form={form}
+        action="Add"
+        forget
       >
-        <form
-          noValidate
-          onSubmit={(event) => {
-            event.preventDefault()
-            void form.submit()
-          }}
-        >
-          <FieldRow>
-            <Field label="Name" error={form.errors.name}>
-              {(control) => <input {...control} {...text('name')} />}
-            </Field>
-            <Field label="Speaks like" error={form.errors.kind}>
-              {(control) => (
-                <select
-                  {...control}
-                  value={form.values.protocol}
-                  onChange={(event) => form.set('protocol', event.target.value as ProviderKind)}
-                >
-                  {Object.entries(PROTOCOL).map(([kind, name]) => (
-                    <option key={kind} value={kind}>
-                      {name}
-                    </option>
-                  ))}
-                </select>
-              )}
-            </Field>
-          </FieldRow>
-          <Field
-            label="Address"
-            hint="What stands before /chat/completions or /v1/messages."
-            error={form.errors.baseUrl}
-          >
-            {(control) => <input {...control} {...text('baseUrl')} data-mono inputMode="url" />}
+        <FieldRow>
+          <Field label="Name" error={form.errors.name}>
+            {(control) => <input {...control} {...text('name')} />}
           </Field>
-          <SecretField
-            value={form.values.secret}
-            error={form.errors.secret}
-            set={(secret) => form.set('secret', secret)}
-          />
-          <Field
-            label="Models"
-            hint="One a line, the one to use first. Empty: it is asked for any model."
-            error={form.errors.models ?? form.errors['models.0']}
-          >
+          <Field label="Speaks like" error={form.errors.kind}>
             {(control) => (
-              <textarea
+              <select
                 {...control}
-                data-mono
-                rows={2}
-                value={form.values.models}
-                onChange={(event) => form.set('models', event.target.value)}
-              />
+                value={form.values.protocol}
+                onChange={(event) => form.set('protocol', event.target.value as ProviderKind)}
+              >
+                {Object.entries(PROTOCOL).map(([kind, name]) => (
+                  <option key={kind} value={kind}>
+                    {name}
+                  </option>
+                ))}
+              </select>
             )}
           </Field>
-          <DialogFoot>
-            <ProblemNotice problem={form.problem} />
-            <Button look="primary" type="submit" pending={form.sending}>
-              Add
-            </Button>
-          </DialogFoot>
-        </form>
-      </Dialog>
+        </FieldRow>
+        <Field
+          label="Address"
+          hint="What stands before /chat/completions or /v1/messages."
+          error={form.errors.baseUrl}
+        >
+          {(control) => <input {...control} {...text('baseUrl')} data-mono inputMode="url" />}
+        </Field>
+        <SecretField
+          value={form.values.secret}
+          error={form.errors.secret}
+          set={(secret) => form.set('secret', secret)}
+        />
+        <Field
+          label="Models"
+          hint="One a line, the one to use first. Empty: it is asked for any model."
+          error={form.errors.models ?? form.errors['models.0']}
+        >
+          {(control) => (
+            <textarea
+              {...control}
+              data-mono
+              rows={2}
+              value={form.values.models}
+              onChange={(event) => form.set('models', event.target.value)}
+            />
+          )}
+        </Field>
+      </FormDialog>
     </>
   )
 }

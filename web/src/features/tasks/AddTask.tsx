@@ -7,7 +7,7 @@ import { useWhyNot } from '@/shared/lib/permissions'
 import { type Form, useForm } from '@/shared/lib/useForm'
 import { FINAL_TASK } from '@/shared/lib/words'
 import { type LiveRoot, selectProjects, selectTasks } from '@/shared/state/selectors'
-import { Button, Dialog, DialogFoot, Field, FieldRow, ProblemNotice, t } from '@/shared/ui'
+import { Button, Field, FieldRow, FormDialog, t } from '@/shared/ui'
 import { Criteria } from './Criteria'
 import { checkDraft, EMPTY_DRAFT, errorUnder, type TaskDraft, toNewTask } from './newTask'
 
@@ -23,6 +23,17 @@ export function AddTask({ customerId }: { customerId: string }) {
   const projects = useSelector((state: LiveRoot) => selectProjects(state, customerId))
   const notPermitted = useWhyNot('command')
   const because = notPermitted ?? (projects.length === 0 ? 'Add a project first.' : null)
+  const [add] = useAddTaskMutation()
+  const placed = (draft: TaskDraft) => ({ ...draft, projectId: draft.projectId || onlyOne(projects) })
+  const form = useForm<TaskDraft>({
+    initial: EMPTY_DRAFT,
+    check: (draft) => checkDraft(placed(draft)),
+    send: (draft, key) =>
+      add({ customerId, 'idempotency-key': key, taskInput: toNewTask(placed(draft)) }).unwrap(),
+    done: () => 'Task added',
+    onDone: () => setOpen(false),
+  })
+  const { values, set, errors } = form
   return (
     <>
       <Button
@@ -34,101 +45,69 @@ export function AddTask({ customerId }: { customerId: string }) {
       >
         Add task
       </Button>
-      <Dialog open={open} onOpenChange={setOpen} title="Add a task">
-        <TaskForm customerId={customerId} projects={projects} onDone={() => setOpen(false)} />
-      </Dialog>
+      <FormDialog open={open} onOpenChange={setOpen} title="Add a task" form={form} action="Add to the queue">
+        <Field label="Title" error={errors.title}>
+          {(control) => (
+            <input {...control} value={values.title} onChange={(event) => set('title', event.target.value)} />
+          )}
+        </Field>
+        {projects.length > 1 && (
+          <Field label="Project" error={errors.projectId}>
+            {(control) => (
+              <select
+                {...control}
+                value={values.projectId}
+                onChange={(event) => set('projectId', event.target.value)}
+              >
+                <option value="">Choose…</option>
+                {projects.map((project) => (
+                  <option key={project.id} value={project.id}>
+                    {project.name}
+                  </option>
+                ))}
+              </select>
+            )}
+          </Field>
+        )}
+        <Field
+          label="Script to run"
+          hint="Runs in a fresh copy of the repository; what it changes is committed."
+          error={errorUnder(errors, 'command')}
+        >
+          {(control) => (
+            <textarea
+              {...control}
+              data-mono
+              rows={3}
+              placeholder="ruff check --fix ."
+              value={values.script}
+              onChange={(event) => set('script', event.target.value)}
+            />
+          )}
+        </Field>
+        <Field label="Description" error={errors.description}>
+          {(control) => (
+            <textarea
+              {...control}
+              rows={2}
+              value={values.description}
+              onChange={(event) => set('description', event.target.value)}
+            />
+          )}
+        </Field>
+        <Criteria
+          value={values.criteria}
+          error={errorUnder(errors, 'acceptanceCriteria')}
+          onChange={(criteria) => set('criteria', criteria)}
+        />
+        <MoreFields customerId={customerId} form={form} />
+      </FormDialog>
     </>
   )
 }
 
-interface FormProps {
-  customerId: string
-  projects: ProjectView[]
-  onDone: () => void
-}
-
-function TaskForm({ customerId, projects, onDone }: FormProps) {
-  const [add] = useAddTaskMutation()
-  const form = useForm<TaskDraft>({
-    initial: { ...EMPTY_DRAFT, projectId: projects.length === 1 ? (projects[0]?.id ?? '') : '' },
-    check: checkDraft,
-    send: (draft, key) => add({ customerId, 'idempotency-key': key, taskInput: toNewTask(draft) }).unwrap(),
-    done: () => 'Task added',
-    onDone,
-  })
-  const { values, set, errors } = form
-  return (
-    <form
-      noValidate
-      onSubmit={(event) => {
-        event.preventDefault()
-        void form.submit()
-      }}
-    >
-      <Field label="Title" error={errors.title}>
-        {(control) => (
-          <input {...control} value={values.title} onChange={(event) => set('title', event.target.value)} />
-        )}
-      </Field>
-      {projects.length > 1 && (
-        <Field label="Project" error={errors.projectId}>
-          {(control) => (
-            <select
-              {...control}
-              value={values.projectId}
-              onChange={(event) => set('projectId', event.target.value)}
-            >
-              <option value="">Choose…</option>
-              {projects.map((project) => (
-                <option key={project.id} value={project.id}>
-                  {project.name}
-                </option>
-              ))}
-            </select>
-          )}
-        </Field>
-      )}
-      <Field
-        label="Script to run"
-        hint="Runs in a fresh copy of the repository; what it changes is committed."
-        error={errorUnder(errors, 'command')}
-      >
-        {(control) => (
-          <textarea
-            {...control}
-            data-mono
-            rows={3}
-            placeholder="ruff check --fix ."
-            value={values.script}
-            onChange={(event) => set('script', event.target.value)}
-          />
-        )}
-      </Field>
-      <Field label="Description" error={errors.description}>
-        {(control) => (
-          <textarea
-            {...control}
-            rows={2}
-            value={values.description}
-            onChange={(event) => set('description', event.target.value)}
-          />
-        )}
-      </Field>
-      <Criteria
-        value={values.criteria}
-        error={errorUnder(errors, 'acceptanceCriteria')}
-        onChange={(criteria) => set('criteria', criteria)}
-      />
-      <MoreFields customerId={customerId} form={form} />
-      <DialogFoot>
-        <ProblemNotice problem={form.problem} />
-        <Button look="primary" type="submit" pending={form.sending}>
-          Add to the queue
-        </Button>
-      </DialogFoot>
-    </form>
-  )
-}
+/** Where there is but one project, nobody is asked which. */
+const onlyOne = (projects: ProjectView[]) => (projects.length === 1 ? (projects[0]?.id ?? '') : '')
 
 function MoreFields({ customerId, form }: { customerId: string; form: Form<TaskDraft> }) {
   const tasks = useSelector((state: LiveRoot) => selectTasks(state, customerId))

@@ -25,6 +25,7 @@ const sheet = css`
   border-radius: ${t.radius.l};
   background: ${t.color.bg};
   box-shadow: ${t.shadowHigh};
+  &[data-wide] { width: min(820px, calc(100vw - 24px)); }
   &:focus { outline: none; }
 `
 const Overlay = styled(RadixDialog.Overlay)`${overlay}`
@@ -101,10 +102,11 @@ interface DialogProps {
   onOpenChange: (open: boolean) => void
   title: string
   description?: ReactNode
+  wide?: boolean
   children: ReactNode
 }
 
-export function Dialog({ open, onOpenChange, title, description, children }: DialogProps) {
+export function Dialog({ open, onOpenChange, title, description, wide, children }: DialogProps) {
   const focusBack = useFocusBack()
   return (
     <RadixDialog.Root open={open} onOpenChange={onOpenChange}>
@@ -112,6 +114,7 @@ export function Dialog({ open, onOpenChange, title, description, children }: Dia
         <Overlay />
         <Sheet
           {...focusBack}
+          data-wide={wide || undefined}
           onOpenAutoFocus={focusFirstField(focusBack.onOpenAutoFocus)}
           {...(description ? {} : { 'aria-describedby': undefined })}
         >
