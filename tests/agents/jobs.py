@@ -1,17 +1,19 @@
-"""A job that takes an agent two rounds, as each agent's model would do it: by the agent's own tools."""
+"""A job that takes an agent two rounds, as each agent's model would do it: by the agent's own tools.
+
+The repository is a real package, inflection, with one mistake put into it that its own tests find; where no package
+index can be reached, it is a small one of our own.
+"""
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from devteam.demo.importer import import_package
+from devteam.demo.packages import PACKAGES, DemoUnavailable, fetch_packages
+from tests.integration.git_projects import git
 from tests.peers.model_server import Answer, Seen, Step, call, say
 
-FILES = {
-    "calc.py": "def add(a, b):\n    return a - b\n",
-    "test_calc.py": "from calc import add\n\n\ndef test_add():\n    assert add(2, 3) == 5\n",
-    "AGENTS.md": "Keep functions short.\n",
-}
 GATE = {"name": "tests", "argv": ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider"]}
 FEEDBACK = "DevTeam checked your work (round 1)"
 LOOK_OUT = (
@@ -20,29 +22,72 @@ LOOK_OUT = (
 
 
 @dataclass(frozen=True)
+class Chore:
+    """A repository's files, and the mistake in one of them."""
+
+    files: Mapping[str, str]
+    path: str
+    wrong: str
+    right: str
+
+    @property
+    def mended(self) -> str:
+        """The file as it should be."""
+        return self.files[self.path].replace(self.wrong, self.right)
+
+
+SMALL = Chore(
+    files={
+        "calc.py": "def add(a, b):\n    return a - b\n",
+        "test_calc.py": "from calc import add\n\n\ndef test_add():\n    assert add(2, 3) == 5\n",
+        "AGENTS.md": "Keep functions short.\n",
+    },
+    path="calc.py",
+    wrong="a - b",
+    right="a + b",
+)
+
+
+def real_chore(folder: Path) -> Chore:
+    """A mistake in inflection, whose 455 tests run in two seconds."""
+    try:
+        archive = fetch_packages(folder, PACKAGES[:1])[PACKAGES[0].name]
+    except DemoUnavailable as exc:
+        if "cannot be reached" in exc.message:
+            return SMALL
+        raise
+    checkout = import_package(archive, folder / "repositories").parent / "checkout"
+    names = git(checkout, "ls-files").splitlines()
+    files = {name: (checkout / name).read_text(encoding="utf-8") for name in names}
+    chore = Chore(files, "inflection/__init__.py", "string[0].upper() + camelize", "string[0].lower() + camelize")
+    assert files[chore.path].count(chore.right) == 1
+    return replace(chore, files={**files, chore.path: files[chore.path].replace(chore.right, chore.wrong)})
+
+
+@dataclass(frozen=True)
 class Tools:
-    """How an agent calls the tools that the job takes; paths are absolute for some."""
+    """How an agent calls the tools that the job takes: in a tree, on a path in it; some want absolute ones."""
 
     shell: Callable[[str], Answer]
-    read: Callable[[Path], Answer]
-    edit: Callable[[Path, str, str], Answer]
+    read: Callable[[Path, str], Answer]
+    edit: Callable[[Path, str, str, str], Answer]
 
 
 TOOLS: Mapping[str, Tools] = {
     "native": Tools(
         shell=lambda command: call("shell", command=command),
-        read=lambda file: call("read_file", path=file.name),
-        edit=lambda file, old, new: call("edit_file", path=file.name, old_text=old, new_text=new),
+        read=lambda tree, path: call("read_file", path=path),
+        edit=lambda tree, path, old, new: call("edit_file", path=path, old_text=old, new_text=new),
     ),
     "opencode": Tools(
         shell=lambda command: call("bash", command=command, description="Run it"),
-        read=lambda file: call("read", filePath=str(file)),
-        edit=lambda file, old, new: call("edit", filePath=str(file), oldString=old, newString=new),
+        read=lambda tree, path: call("read", filePath=str(tree / path)),
+        edit=lambda tree, path, old, new: call("edit", filePath=str(tree / path), oldString=old, newString=new),
     ),
     "claude": Tools(
         shell=lambda command: call("Bash", command=command, description="Run it"),
-        read=lambda file: call("Read", file_path=str(file)),
-        edit=lambda file, old, new: call("Edit", file_path=str(file), old_string=old, new_string=new),
+        read=lambda tree, path: call("Read", file_path=str(tree / path)),
+        edit=lambda tree, path, old, new: call("Edit", file_path=str(tree / path), old_string=old, new_string=new),
     ),
 }
 
@@ -53,8 +98,9 @@ class TwoRounds:
     What to say is told from the conversation alone, so it does not matter how often an agent asks.
     """
 
-    def __init__(self, agent: str, look_out: str, tree: Callable[[], Path]) -> None:
+    def __init__(self, agent: str, chore: Chore, look_out: str, tree: Callable[[], Path]) -> None:
         self._tools = TOOLS[agent]
+        self._chore = chore
         self._look_out = look_out
         self._tree = tree
 
@@ -64,10 +110,10 @@ class TwoRounds:
         results = len(seen.results())
         if not told:
             return self._tools.shell(self._look_out) if results == 0 else say("Done, I believe.")
-        file = self._tree() / "calc.py"
+        tree, chore = self._tree(), self._chore
         steps: list[Callable[[], Step]] = [
-            lambda: self._tools.read(file),
-            lambda: self._tools.edit(file, "a - b", "a + b"),
+            lambda: self._tools.read(tree, chore.path),
+            lambda: self._tools.edit(tree, chore.path, chore.wrong, chore.right),
             lambda: self._tools.shell("python -m pytest -q"),
         ]
         # The first round's look is part of the conversation only if the agent could load its session.

@@ -1,5 +1,6 @@
 """Real coding agents through the engine: in the fence, by the gateway, with a scripted model. No key, no network."""
 
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import pytest
 
 from devteam.access.model import ENGINE
 from devteam.adapters.executors.profiles import PROFILES
+from devteam.adapters.executors.programs import AgentPrograms
 from devteam.adapters.secret_box import SecretBox
 from devteam.entrypoints.catalogue import agent_programs
 from devteam.executions.schemas import AttemptView
@@ -18,7 +20,7 @@ from devteam.kit.clock import utc_now
 from devteam.kit.db import sql
 from devteam.providers.schemas import PriceInput, ProviderInput, ProviderPatch
 from devteam.providers.service import ProviderService
-from tests.agents.jobs import FILES, GATE, LOOK_OUT, OnlyWords, TwoRounds
+from tests.agents.jobs import GATE, LOOK_OUT, SMALL, Chore, OnlyWords, TwoRounds, real_chore
 from tests.engine.world import Case, Engine
 from tests.integration.git_projects import git
 from tests.peers.model_server import ModelServer, Script
@@ -34,12 +36,12 @@ pytestmark = pytest.mark.timeout(600)
 def agent(name: str, protocol: str) -> Any:
     """A test's parameters; skipped when the agent is not here."""
     missing = agent_programs().find(PROFILES[name].argv) is None
-    reason = f"{PROFILES[name].title} is not installed: `make agents` does it"
+    reason = f"{PROFILES[name].title} is not installed: `make agents` does it where npm's registry can be reached"
     return pytest.param(name, protocol, id=f"{name}-{protocol}", marks=pytest.mark.skipif(missing, reason=reason))
 
 
 AGENTS = [agent("opencode", "openai"), agent("claude", "anthropic")]
-OTHERS = [agent("native", "openai"), agent("native", "anthropic"), agent("opencode", "anthropic")]
+OTHERS = [agent("native", "openai"), agent("opencode", "anthropic")]
 
 
 @contextmanager
@@ -61,16 +63,21 @@ def provider(engine: Engine, protocol: str, model: str, script: Script) -> Itera
             providers.edit(ENGINE, added.id, ProviderPatch(archived=True))
 
 
-def case_for(engine: Engine, name: str, model: str, **project: Any) -> Case:
+@pytest.fixture(scope="module")
+def chore(tmp_path_factory: pytest.TempPathFactory) -> Chore:
+    return real_chore(tmp_path_factory.mktemp("package"))
+
+
+def case_for(engine: Engine, name: str, model: str, chore: Chore = SMALL, **project: Any) -> Case:
     """A customer whose repository has a red test."""
     case = engine.customer(executor=name, model=model, gates=[GATE], **project)
-    case.repository.commit(FILES)
+    case.repository.commit(dict(chore.files))
     return case
 
 
 def work(case: Case) -> AttemptView:
     """Let the engine do the one task, and see how it ended."""
-    task = case.task(script="", title="Make add() add", description="It subtracts.")
+    task = case.task(script="", title="Mend the failing test", description="One function is wrong.")
     case.start()
     case.settled(timeout=PATIENCE)
     return case.attempt(task)
@@ -91,7 +98,7 @@ def calls(engine: Engine, attempt: UUID) -> list[Any]:
 
 @pytest.mark.parametrize(("name", "protocol"), [*AGENTS, *OTHERS])
 def test_a_failing_gate_sends_the_agent_into_a_second_round_and_its_work_is_delivered(
-    working: Engine, name: str, protocol: str
+    working: Engine, chore: Chore, name: str, protocol: str
 ) -> None:
     (working.data / "other-customer.txt").write_text(SECRET)
     model = f"model-{uuid4().hex[:8]}"
@@ -102,17 +109,17 @@ def test_a_failing_gate_sends_the_agent_into_a_second_round_and_its_work_is_deli
         def tree() -> Path:
             return working.data / "workspaces" / str(case.attempts()[0].id) / "tree"
 
-        with provider(working, protocol, model, TwoRounds(name, look_out, tree)) as server:
-            case = case_for(working, name, model, budget_usd=1.0)
+        with provider(working, protocol, model, TwoRounds(name, chore, look_out, tree)) as server:
+            case = case_for(working, name, model, chore, budget_usd=1.0)
             attempt = work(case)
 
     told = entries(working, attempt.id)
     assert attempt.outcome == "succeeded", (attempt.reason, told[-3:], working.workers[0].errors())
     assert (attempt.round, attempt.isolation) == (2, "bubblewrap")
     assert [(gate.round, gate.passed) for gate in attempt.gates if gate.stage == "post_task"] == [(1, False), (2, True)]
-    assert case.show("calc.py") == FILES["calc.py"].replace("-", "+").strip()
-    assert set(git(case.repository.bare, "ls-tree", "--name-only", "main").splitlines()) == {
-        *FILES,
+    assert case.show(chore.path) == chore.mended.strip()
+    assert set(git(case.repository.bare, "ls-tree", "-r", "--name-only", "main").splitlines()) == {
+        *chore.files,
         "README.md",
         "a.txt",
     }
@@ -143,7 +150,7 @@ def test_a_failing_gate_sends_the_agent_into_a_second_round_and_its_work_is_deli
     ]
     asked = [data for kind, data in told if kind == "permission"]
     if name != "native":  # which is told at its start that it may edit and run commands
-        assert any("calc.py" in str(data["toolCall"]) and data["allowed"] for data in asked), asked
+        assert any(chore.path in str(data["toolCall"]) and data["allowed"] for data in asked), asked
     case.assert_no_process_is_left()
 
 
@@ -183,3 +190,15 @@ def test_an_agent_that_is_not_installed_is_named_with_its_package(
     assert attempt.outcome == "failed"
     assert "Qwen Code is not installed" in str(attempt.reason)
     assert "@qwen-code/qwen-code@0.15.10" in str(attempt.reason)
+
+
+def test_what_make_agents_installs_is_what_the_engine_knows() -> None:
+    folder = Path(__file__).parents[2] / "agents"
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    assert {PROFILES[name].package for name in ("opencode", "claude")} == {
+        f"{name}@{version}" for name, version in wanted.items()
+    }
+    if not (folder / "node_modules" / ".ready").exists():
+        pytest.skip("`make agents` did not run, or could not reach npm's registry")
+    programs = AgentPrograms(folder, "")
+    assert all(programs.find(PROFILES[name].argv) is not None for name in ("opencode", "claude"))
