@@ -1,5 +1,6 @@
 """The HTTP client of the running engine: where it is, who calls, and how refusals become one line."""
 
+import hashlib
 import json
 import os
 import time
@@ -132,6 +133,36 @@ class Api:
     def put(self, path: str, body: Mapping[str, Any]) -> Any:
         """Set something; doing it twice is doing it once."""
         return self._json(self._send("PUT", path, body=body))
+
+    def download(self, path: str, into: Path, **query: Any) -> str:
+        """Write the answer's bytes to a file as they come; their SHA-256 in hexadecimal. Raises OSError too."""
+        import httpx
+
+        request = self._client.build_request("GET", f"{API}{path}", params=query)
+        digest = hashlib.sha256()
+        try:
+            response = self._client.send(request, stream=True)
+            try:
+                if not response.is_success:
+                    response.read()
+                    raise _refusal(response)
+                with into.open("wb") as file:
+                    for chunk in response.iter_bytes():
+                        digest.update(chunk)
+                        file.write(chunk)
+            finally:
+                response.close()
+        except httpx.TransportError as exc:
+            raise self._lost(exc) from exc
+        return digest.hexdigest()
+
+    def upload(self, path: str, content: bytes) -> Any:
+        """Send a command whose body is a file; sent again after a lost connection, it is still done once."""
+        headers = {"Idempotency-Key": str(new_id()), "Content-Type": "application/octet-stream"}
+        response = self._exchange(self._client.build_request("POST", f"{API}{path}", content=content, headers=headers))
+        if not response.is_success:
+            raise _refusal(response)
+        return self._json(response)
 
     def customers(self) -> list[dict[str, Any]]:
         """The cards of all customers in scope."""
