@@ -16,15 +16,17 @@ _FACTS = sql(
     SELECT c.id, c.name, c.priority_class, c.time_zone, c.archived_at, c.created_at,
            e.id AS execution_id, e.status, e.reason_code, e.reason, e.pause_requested,
            a.id AS attempt_id, a.task_id, a.number, a.phase, a.phase_started_at, a.frozen, a.stop_requested,
-           a.title AS task_title,
+           a.awaiting_approval_id, a.title AS task_title,
            t.completed, t.failed, t.blocked, t.blocked_by_dependency, t.pending, t.running, t.manual_open,
+           i.incidents_open, i.incidents_waiting, w.approvals_pending,
            n.id AS next_task_id, m.health, m.time_remaining, k.version AS card_version
     FROM customers c
     LEFT JOIN LATERAL (
         SELECT id, status, reason_code, reason, pause_requested FROM executions
         WHERE customer_id = c.id ORDER BY id DESC LIMIT 1) e ON true
     LEFT JOIN LATERAL (
-        SELECT at.id, at.task_id, at.number, at.phase, at.phase_started_at, at.frozen, at.stop_requested, tk.title
+        SELECT at.id, at.task_id, at.number, at.phase, at.phase_started_at, at.frozen, at.stop_requested,
+               at.awaiting_approval_id, tk.title
         FROM attempts at JOIN tasks tk ON tk.id = at.task_id
         WHERE at.customer_id = c.id AND at.outcome IS NULL ORDER BY at.id DESC LIMIT 1) a ON true
     CROSS JOIN LATERAL (
@@ -36,6 +38,13 @@ _FACTS = sql(
                count(*) FILTER (WHERE status IN ('in_progress', 'verifying', 'error_solving')) AS running,
                count(*) FILTER (WHERE status = 'pending' AND (mode = 'manual' OR assignee IS NOT NULL)) AS manual_open
         FROM tasks WHERE customer_id = c.id) t
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS incidents_open,
+               count(*) FILTER (WHERE status IN ('open', 'escalated')
+                                AND class IN ('INTERVENTION_REQUIRED', 'CRITICAL')) AS incidents_waiting
+        FROM incidents WHERE customer_id = c.id AND status <> 'resolved') i
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS approvals_pending FROM approvals WHERE customer_id = c.id AND status = 'pending') w
     LEFT JOIN LATERAL (
         SELECT q.id FROM tasks q
         WHERE q.customer_id = c.id AND q.status = 'pending' AND q.mode = 'autonomous' AND q.assignee IS NULL
@@ -106,6 +115,7 @@ def _card(row: Row[Any], now: datetime) -> CustomerCard:
         pause_requested=row.pause_requested is not None,
         stopping=row.stop_requested is not None,
         running=row.attempt_id is not None,
+        awaiting_approval=row.awaiting_approval_id is not None,
         has_next=row.next_task_id is not None,
         pending=row.pending,
         blocked=row.blocked,
@@ -133,7 +143,9 @@ def _card(row: Row[Any], now: datetime) -> CustomerCard:
         tasks_failed=row.failed,
         tasks_blocked=row.blocked,
         tasks_pending=row.pending,
-        needs_you=row.failed + row.blocked - row.blocked_by_dependency + (1 if row.status == "error" else 0),
+        needs_you=_needs_you(row),
+        incidents_open=row.incidents_open,
+        approvals_pending=row.approvals_pending,
         health_score=health.get("score"),
         health_trend=health.get("trend"),
         health_parts=[HealthPart(**part) for part in health.get("parts", [])],
@@ -142,6 +154,13 @@ def _card(row: Row[Any], now: datetime) -> CustomerCard:
         wait_reason=_wire_reason(reason_to_wait(facts)),
         last_update=now,
     )
+
+
+def _needs_you(row: Row[Any]) -> int:
+    """How many things wait for a person."""
+    stopped = 1 if row.status == "error" else 0
+    unmet = row.failed + row.blocked - row.blocked_by_dependency
+    return int(unmet + stopped + row.incidents_waiting + row.approvals_pending)
 
 
 def _current_task(row: Row[Any]) -> CurrentTask | None:

@@ -65,6 +65,8 @@ class CustomerCard(View):
     tasks_blocked: int
     tasks_pending: int
     needs_you: int
+    incidents_open: int
+    approvals_pending: int
     health_score: float | None
     health_trend: Literal["up", "down", "steady"] | None
     health_parts: list[HealthPart]

@@ -67,7 +67,19 @@ def build_app() -> "typer.Typer":
     """The application with all its commands."""
     import typer
 
-    from devteam.cli import attempts, customers, executions, executors, logs, providers, status, tasks, users
+    from devteam.cli import (
+        attempt_files,
+        attempts,
+        customers,
+        executions,
+        executors,
+        incidents,
+        logs,
+        providers,
+        status,
+        tasks,
+        users,
+    )
     from devteam.entrypoints import engine_commands
 
     app = typer.Typer(
@@ -81,8 +93,10 @@ def build_app() -> "typer.Typer":
     app.add_typer(customers.customer_app, name="customer")
     app.add_typer(customers.project_app, name="project")
     app.add_typer(tasks.task_app, name="task")
+    attempts.attempt_app.command("artifacts")(attempt_files.artifacts)
     app.add_typer(attempts.attempt_app, name="attempt")
     app.add_typer(executors.executor_app, name="executors")
+    app.add_typer(incidents.incident_app, name="incidents")
     app.add_typer(providers.provider_app, name="provider")
     app.add_typer(providers.price_app, name="price")
     app.add_typer(users.user_app, name="user")

@@ -7,7 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from devteam.approvals.model import APPROVAL_MOVES, ApprovalStatus
 from devteam.executions.model import EXECUTION_MOVES, MONITORING_MOVES, PHASE_MOVES, ExecutionStatus, Monitoring, Phase
+from devteam.incidents.model import INCIDENT_MOVES, IncidentStatus
 from devteam.tasks.model import FINAL, TASK_MOVES, TaskStatus
 
 PATH = Path("docs/reference/state-machines.md")
@@ -15,7 +17,7 @@ PATH = Path("docs/reference/state-machines.md")
 _INTRODUCTION = """\
 # State machines
 
-Generated from the tables of legal moves in `devteam/tasks/model.py` and `devteam/executions/model.py` by
+Generated from the tables of legal moves in the `model.py` of `tasks`, `executions`, `approvals` and `incidents` by
 `make contracts`; a test keeps this page current. A move that is not drawn is refused.
 """
 
@@ -68,6 +70,26 @@ MACHINES: tuple[Machine, ...] = (
         moves=MONITORING_MOVES,
         start=(Monitoring.WATCHING, Monitoring.SKIPPED),
         ends=tuple(state for state, targets in MONITORING_MOVES.items() if not targets),
+    ),
+    Machine(
+        title="Approval",
+        text=(
+            "A question that waits for a person. `expired` is one that nobody answered in time, or whose attempt ended\n"
+            "before: silence means no."
+        ),
+        moves=APPROVAL_MOVES,
+        start=(ApprovalStatus.PENDING,),
+        ends=tuple(state for state, targets in APPROVAL_MOVES.items() if not targets),
+    ),
+    Machine(
+        title="Incident",
+        text=(
+            "`acknowledged` is a person who has taken it on. What happens again after `resolved` is a new incident;\n"
+            "what happens again before counts up."
+        ),
+        moves=INCIDENT_MOVES,
+        start=(IncidentStatus.OPEN,),
+        ends=(IncidentStatus.RESOLVED,),
     ),
 )
 

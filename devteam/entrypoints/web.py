@@ -16,14 +16,20 @@ from devteam.access.routes import router as access_routes
 from devteam.access.service import AccessService
 from devteam.adapters.git.linking import probe_repository
 from devteam.adapters.secret_box import SecretBox
+from devteam.approvals.routes import router as approval_routes
+from devteam.approvals.service import ApprovalService
 from devteam.customers.routes import router as customer_routes
 from devteam.customers.service import CustomerService
 from devteam.entrypoints.catalogue import executor_profiles
 from devteam.executions.agent_routes import router as agent_routes
 from devteam.executions.agents import Agents
+from devteam.executions.artifact_routes import router as artifact_routes
+from devteam.executions.artifacts import Artifacts
 from devteam.executions.reads import ExecutionReads, LivePosition
 from devteam.executions.routes import router as execution_routes
 from devteam.executions.service import ExecutionService
+from devteam.incidents.routes import router as incident_routes
+from devteam.incidents.service import IncidentService
 from devteam.kit import openapi, problems
 from devteam.kit.clock import Clock, utc_now
 from devteam.kit.db import Database
@@ -55,6 +61,8 @@ TAGS = [
     {"name": "tasks", "description": "Customers' queues."},
     {"name": "executions", "description": "Working through queues: start, pause, resume, abort, emergency stop."},
     {"name": "attempts", "description": "Single runs at a task: phases, gates, output, diff, an agent's session."},
+    {"name": "approvals", "description": "Questions of the engine and its agents that wait for a person."},
+    {"name": "incidents", "description": "What went wrong and matters, until somebody settled it."},
     {"name": "providers", "description": "Model providers, their order and keys, and prices."},
     {"name": "system", "description": "Workers, executors and sums."},
 ]
@@ -88,6 +96,9 @@ def create_app(settings: WebSettings, *, clock: Clock = utc_now, probe: Reposito
         task_routes,
         execution_routes,
         agent_routes,
+        artifact_routes,
+        approval_routes,
+        incident_routes,
         provider_routes,
         live_routes,
     ):
@@ -116,6 +127,9 @@ def _services(
         TaskService(database, clock),
         ExecutionService(database, clock),
         Agents(database, clock, executor_profiles()),
+        Artifacts(database),
+        ApprovalService(database, clock),
+        IncidentService(database, clock),
         ProviderService(database, clock, SecretBox(settings.data_folder / "run" / "secret.key")),
         ExecutionReads(database, clock, LivePosition(hub.overview_position, lambda: hub.customer_epoch)),
     )

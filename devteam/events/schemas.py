@@ -16,6 +16,8 @@ NOTABLE = frozenset(
         "execution_error",
         "execution_aborted",
         "emergency_stop",
+        "incident_opened",
+        "approval_requested",
     }
 )
 """Events that live pages must not coalesce away."""
@@ -49,6 +51,12 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "execution_error": lambda d: "The execution needs a person",
     "execution_aborted": lambda d: "Execution aborted",
     "emergency_stop": lambda d: "Emergency stop",
+    "incident_opened": lambda d: f"Incident: {d['title']}",
+    "incident_acknowledged": lambda d: f"Incident taken on: {d['title']}",
+    "incident_resolved": lambda d: f"Incident settled: {d['title']}",
+    "approval_requested": lambda d: f"Waits for an answer: {d['title']}",
+    "approval_answered": lambda d: f"{d['answer'].capitalize()}: {d['title']}",
+    "approval_expired": lambda d: f"Not answered: {d['title']}",
     "guidance_added": lambda d: f"Guidance for the agent: {d['title']}",
     "attempt_started": lambda d: f"Attempt {d['number']} started: {d['title']}",
     "attempt_phase": lambda d: f"{d['phase'].replace('_', ' ').capitalize()} began: {d['title']}",

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from devteam.approvals.repository import approvals_of
 from devteam.customers.schemas import CustomerCard
 from devteam.executions.schemas import (
     AttemptView,
@@ -14,6 +15,7 @@ from devteam.executions.schemas import (
     OutputPage,
     SystemTotals,
 )
+from devteam.incidents.repository import incidents_of
 from devteam.kit.db import Connection, Row, sql
 from devteam.kit.errors import NotFound
 from devteam.projects.service import projects_of
@@ -38,8 +40,8 @@ ATTEMPT_COLUMNS = f"""a.*, t.title AS task_title,
                   FROM attempt_phases p WHERE p.attempt_id = a.id), '[]') AS phases,
         coalesce((SELECT jsonb_agg(jsonb_build_object('name', g.name, 'stage', g.stage, 'round', g.round,
                       'required', g.required, 'passed', g.passed, 'base_red', g.base_red, 'exit_code', g.exit_code,
-                      'seconds', g.seconds, 'tests', g.tests, 'text', g.text, 'output_tail', g.output_tail,
-                      'commit', g.commit) ORDER BY g.id)
+                      'seconds', g.seconds, 'tests', g.tests, 'measures', g.measures, 'text', g.text,
+                      'output_tail', g.output_tail, 'commit', g.commit) ORDER BY g.id)
                   FROM gate_results g WHERE g.attempt_id = a.id), '[]') AS gates,
         {USED}"""
 """What `AttemptView` is made of, for an attempt `a` and its task `t`."""
@@ -105,6 +107,8 @@ def customer_snapshot(connection: Connection, customer_id: UUID, *, epoch: str =
         projects=projects_of(connection, customer_id),
         tasks=tasks_of(connection, customer_id),
         attempts=attempts_of(connection, customer_id),
+        approvals=approvals_of(connection, customer_id),
+        incidents=incidents_of(connection, customer_id),
     )
 
 
@@ -179,7 +183,8 @@ def system_totals(connection: Connection, customers: frozenset[UUID] | None, *, 
     workers = connection.execute(
         sql(
             """SELECT count(*) AS alive, coalesce(sum(slots), 0) AS slots,
-                   (SELECT count(*) FROM attempts WHERE outcome IS NULL AND NOT frozen) AS used
+                   (SELECT count(*) FROM attempts
+                    WHERE outcome IS NULL AND NOT frozen AND awaiting_approval_id IS NULL) AS used
                FROM workers WHERE state = 'alive'"""
         )
     ).one()

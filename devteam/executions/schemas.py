@@ -5,8 +5,10 @@ from uuid import UUID
 
 from pydantic import Field
 
+from devteam.approvals.schemas import ApprovalView
 from devteam.customers.schemas import CustomerCard
 from devteam.executions.model import ExecutionStatus, Monitoring, Outcome, PauseMode, Phase
+from devteam.incidents.schemas import IncidentView
 from devteam.kit.db import Row
 from devteam.kit.wire import Input, Reason, UtcTime, View
 from devteam.projects.schemas import ProjectView
@@ -84,11 +86,19 @@ class TestCounts(View):
     broken: list[str]
 
 
+class MeasureView(View):
+    """A number that a gate looked at: what it is, and what was asked for, if anything was."""
+
+    name: str
+    actual: float
+    required: float | None
+
+
 class GateResult(View):
     """What a gate found. `passed` is null when it did not run."""
 
     name: str
-    stage: Literal["pre_execution", "baseline", "acceptance", "post_task", "post_merge"]
+    stage: Literal["pre_execution", "baseline", "acceptance", "post_task", "post_merge", "post_execution"]
     round: int
     required: bool
     passed: bool | None
@@ -96,6 +106,7 @@ class GateResult(View):
     exit_code: int | None
     seconds: float | None
     tests: TestCounts | None
+    measures: list[MeasureView]
     text: str
     output_tail: str
     commit: str | None
@@ -145,6 +156,7 @@ class AttemptView(Used):
     prompt_version: str | None
     isolation: str | None
     frozen: bool
+    awaiting_approval_id: UUID | None
     worker_id: UUID | None
     branch: str | None
     base_commit: str | None
@@ -184,6 +196,7 @@ class AttemptView(Used):
             prompt_version=row.prompt_version,
             isolation=row.isolation,
             frozen=row.frozen,
+            awaiting_approval_id=row.awaiting_approval_id,
             worker_id=row.worker_id,
             branch=row.branch,
             base_commit=row.base_commit,
@@ -213,6 +226,8 @@ class CustomerSnapshot(View):
     projects: list[ProjectView]
     tasks: list[TaskView]
     attempts: list[AttemptView]
+    approvals: list[ApprovalView]
+    incidents: list[IncidentView]
 
 
 class SystemTotals(View):

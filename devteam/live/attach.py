@@ -61,6 +61,7 @@ def attach_customer(
             reason = "too_old" if resume.epoch == epoch else "restarted"
         snapshot = customer_snapshot(connection, customer_id, epoch=epoch)
     views: list[View] = [snapshot.customer, *snapshot.projects, *snapshot.tasks, *snapshot.attempts]
+    views += [*snapshot.approvals, *snapshot.incidents]
     if snapshot.execution is not None:
         views.append(snapshot.execution)
     frame = Envelope(topic, epoch, clock()).snapshot(snapshot.seq, [dump(view.wire()) for view in views])

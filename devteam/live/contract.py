@@ -12,9 +12,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
+from devteam.approvals.schemas import ApprovalView
 from devteam.customers.schemas import CustomerCard
 from devteam.events.schemas import EventView
 from devteam.executions.schemas import AttemptView, ExecutionView, SystemTotals
+from devteam.incidents.schemas import IncidentView
 from devteam.kit.wire import UtcTime
 from devteam.live.wire import CloseCode, Hello, Subscribe, Unsubscribe, Visibility
 from devteam.projects.schemas import ProjectView
@@ -24,10 +26,10 @@ from devteam.workers.schemas import WorkerView
 PATH = Path("contracts/live-events.schema.json")
 
 Entity = Annotated[
-    CustomerCard | ProjectView | TaskView | ExecutionView | AttemptView | WorkerView | SystemTotals,
+    CustomerCard | ProjectView | TaskView | ExecutionView | AttemptView | ApprovalView | IncidentView | WorkerView | SystemTotals,
     Field(discriminator="kind"),
 ]
-Kind = Literal["customer", "project", "task", "execution", "attempt", "worker", "system"]
+Kind = Literal["customer", "project", "task", "execution", "attempt", "approval", "incident", "worker", "system"]
 
 
 class _Frame(BaseModel):

@@ -121,7 +121,7 @@ class LiveWorld:
         """The customer's entities, read anew."""
         with self.database.snapshot() as connection:
             read = customer_snapshot(connection, customer_id)
-        views = [read.customer, *read.projects, *read.tasks, *read.attempts]
+        views = [read.customer, *read.projects, *read.tasks, *read.attempts, *read.approvals, *read.incidents]
         wires = [view.wire() for view in views] + ([read.execution.wire()] if read.execution else [])
         return {(wire["kind"], wire["id"]): wire for wire in wires}
 

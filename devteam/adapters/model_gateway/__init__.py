@@ -9,6 +9,7 @@ from devteam.adapters.model_gateway.gateway import ModelGateway
 from devteam.adapters.model_gateway.lease import GatewayLease
 from devteam.adapters.model_gateway.models import GatewayModels, NoModel
 from devteam.adapters.model_gateway.prices import PriceTable
+from devteam.adapters.model_gateway.redact import hidden
 from devteam.adapters.model_gateway.store import GatewayStore
 
-__all__ = ["GatewayLease", "GatewayModels", "GatewayStore", "ModelGateway", "NoModel", "PriceTable"]
+__all__ = ["GatewayLease", "GatewayModels", "GatewayStore", "ModelGateway", "NoModel", "PriceTable", "hidden"]

@@ -11,6 +11,9 @@ _SHORTEST = 8
 _TOKEN = re.compile(rb"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
 """The shape of the tokens by which people and programs sign in here; only their hashes are known."""
 
+_ATTEMPT_KEY = re.compile(rb"dt-[A-Za-z0-9_-]{43}")
+"""The shape of the keys that attempts get; see `ModelGateway.lease`."""
+
 
 def redacted(body: bytes, secrets: Iterable[str], token_hashes: Collection[bytes] = ()) -> tuple[bytes, int]:
     """JSON in which known secrets are masked, and how many there were. Its structure stays as it was."""
@@ -31,3 +34,12 @@ def redacted(body: bytes, secrets: Iterable[str], token_hashes: Collection[bytes
         return MASK.encode()
 
     return _TOKEN.sub(masked, body), found
+
+
+def hidden(text: str, secrets: Iterable[str], token_hashes: Collection[bytes] = ()) -> str:
+    """Plain text without this installation's own secrets, the keys of attempts among them."""
+    for secret in secrets:
+        if len(secret) >= _SHORTEST:
+            text = text.replace(secret, MASK)
+    masked, _ = redacted(_ATTEMPT_KEY.sub(MASK.encode(), text.encode()), (), token_hashes)
+    return masked.decode()
