@@ -1,7 +1,8 @@
 """What an agent's session tells and asks while it runs: the port between executors and the attempt's record."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from devteam.executions.ports import CommandEnd
@@ -31,6 +32,14 @@ class Trouble:
 
 
 @dataclass(frozen=True)
+class ToolAccess:
+    """How an agent reaches the tools that DevTeam gives it: a socket and a token of this round's own."""
+
+    socket: Path
+    token: str
+
+
+@dataclass(frozen=True)
 class Assignment:
     """What an agent is asked to do in this round."""
 
@@ -41,6 +50,7 @@ class Assignment:
     time_limit: float
     silence_limit: float
     """Seconds without any sign of life after which the agent counts as hung."""
+    tools: ToolAccess | None = None
 
 
 class Session(Protocol):
@@ -60,6 +70,40 @@ class Session(Protocol):
 
     def guidance(self) -> list[str]:
         """What people added since the last call, oldest first."""
+        ...
+
+
+@dataclass(frozen=True)
+class PlanStep:
+    """A step of an agent's plan."""
+
+    content: str
+    status: Literal["pending", "in_progress", "completed"]
+
+
+class Desk(Protocol):
+    """What an agent can ask of DevTeam while it works. Calls come from threads of their own; a DevTeamError is told
+    to the agent.
+    """
+
+    def read_task(self) -> Mapping[str, Any]:
+        """The task and what counts as done, as JSON."""
+        ...
+
+    def report_progress(self, text: str, plan: Sequence[PlanStep]) -> None:
+        """Tell people where the work stands; an empty plan leaves the one that was told before."""
+        ...
+
+    def ask(self, question: str, *, wait: bool) -> str:
+        """Ask the project manager: the answer, or with `wait` false that it will come as guidance."""
+        ...
+
+    def report_blocked(self, reason: str) -> None:
+        """The task cannot be done as it stands; the attempt ends with the agent's turn."""
+        ...
+
+    def propose(self, title: str, description: str, reason: str) -> None:
+        """Propose a follow-up task, which a person approves or not."""
         ...
 
 

@@ -2,19 +2,23 @@
 
 import asyncio
 import os
+import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from acp.schema import EnvVariable, McpServerStdio
+
 from devteam.adapters.executors.acp_client import Allows
-from devteam.adapters.executors.acp_talk import Failure, Patience, Talk
+from devteam.adapters.executors.acp_talk import Failure, McpServers, Patience, Talk
 from devteam.adapters.executors.enclosure import Enclosure
 from devteam.adapters.executors.profiles import PROFILES, AgentProfile, custom_profile
 from devteam.adapters.executors.programs import AgentPrograms, Program
 from devteam.adapters.fences import forwarded_port
 from devteam.adapters.processes import CommandResult, CommandSpec, NotFrozen, RunningCommand, scrubbed_environment
 from devteam.executions.ports import CommandEnd, Held, Job
-from devteam.executions.session import Assignment, ModelAccess, RoundEnd, Session
+from devteam.executions.session import Assignment, ModelAccess, RoundEnd, Session, ToolAccess
 
 GRACE_SECONDS = 0.5
 """Between the signal that asks an agent's processes to end and the one that ends them."""
@@ -32,11 +36,13 @@ class AcpAgents:
         programs: AgentPrograms | None = None,
         *,
         patience: Patience | None = None,
+        profiles: Mapping[str, AgentProfile] = PROFILES,
     ) -> None:
         self._enclosure = enclosure
         self._allows = allows
         self._programs = programs or AgentPrograms(None, os.defpath)
         self._patience = patience or Patience()
+        self._profiles = profiles
 
     def run(
         self,
@@ -47,17 +53,19 @@ class AcpAgents:
         session: Session,
     ) -> RoundEnd:
         """Start the agent, give it the assignment, and end it with everything that it started."""
-        profile = PROFILES[job.executor] if job.agent_command is None else custom_profile(job.agent_command)
+        profile = self._profiles[job.executor] if job.agent_command is None else custom_profile(job.agent_command)
         program = self._programs.find(profile.argv)
         if program is None:
             return RoundEnd(_not_installed(profile), "")
-        model, sockets = self._inside(assignment.model)
+        ways = Ways(fenced=self._enclosure.fenced)
+        model = _model_inside(assignment.model, ways)
+        tools: McpServers = [] if assignment.tools is None else [_tool_server(assignment.tools, ways)]
         spec = _spec(profile, program, model, job, workspace, assignment)
         held.checkpoint()
         session.entry("prompt", {"text": assignment.prompt})
-        talk = Talk(profile, assignment, session, self._allows, workspace, self._patience)
+        talk = Talk(profile, assignment, session, self._allows, workspace, self._patience, tools)
         with self._enclosure.closed(
-            job, spec, workspace=workspace, read_only=program.shown, sockets=sockets
+            job, spec, workspace=workspace, read_only=program.shown, sockets=ways.sockets
         ) as enclosed:
             running = RunningCommand.start(enclosed.spec)
             results: list[CommandResult] = []
@@ -84,12 +92,6 @@ class AcpAgents:
             raise RuntimeError("the agent's output could not be kept")
         return RoundEnd(self._end(profile, results[0], failure, talk), talk.said)
 
-    def _inside(self, model: ModelAccess | None) -> tuple[ModelAccess | None, tuple[Path, ...]]:
-        """The model's address as the agent sees it: inside a fence it is a forwarded socket."""
-        if model is None or model.socket is None or not self._enclosure.fenced:
-            return model, ()
-        return replace(model, base_url=f"http://127.0.0.1:{forwarded_port(0)}"), (Path(model.socket),)
-
     def _end(self, profile: AgentProfile, result: CommandResult, failure: Failure | None, talk: Talk) -> CommandEnd:
         end = CommandEnd(
             exit_code=0 if failure is None else 1,
@@ -109,6 +111,40 @@ class AcpAgents:
             how = f"signal {result.signal}" if result.signal is not None else f"exit code {result.exit_code}"
             failure = Failure("agent_ended", f"{profile.title} ended {when}, with {how}.")
         return replace(end, error=failure.text, code=failure.code)
+
+
+class Ways:
+    """The sockets that lead out of the fence, and where each is found inside."""
+
+    def __init__(self, *, fenced: bool) -> None:
+        self.sockets: list[Path] = []
+        self._fenced = fenced
+
+    def port(self, socket: Path) -> int | None:
+        """The port on 127.0.0.1 at which a fence offers the socket; None where there is no fence."""
+        if not self._fenced:
+            return None
+        self.sockets.append(socket)
+        return forwarded_port(len(self.sockets) - 1)
+
+
+def _model_inside(model: ModelAccess | None, ways: Ways) -> ModelAccess | None:
+    """The model's address as the agent sees it."""
+    if model is None or model.socket is None:
+        return model
+    port = ways.port(Path(model.socket))
+    return model if port is None else replace(model, base_url=f"http://127.0.0.1:{port}")
+
+
+def _tool_server(tools: ToolAccess, ways: Ways) -> McpServerStdio:
+    """How the agent starts the tools that DevTeam gives it."""
+    address = str(ways.port(tools.socket) or tools.socket)
+    return McpServerStdio(
+        name="devteam",
+        command=sys.executable,
+        args=["-I", "-S", str(Path(__file__).with_name("tools_bridge.py")), address],
+        env=[EnvVariable(name="DEVTEAM_TOOLS_TOKEN", value=tools.token)],
+    )
 
 
 class _Control:

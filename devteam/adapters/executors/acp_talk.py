@@ -13,7 +13,16 @@ from typing import Any, TypeVar
 
 from acp import PROTOCOL_VERSION, RequestError, text_block
 from acp.client.connection import ClientSideConnection
-from acp.schema import AgentCapabilities, ClientCapabilities, FileSystemCapabilities, Implementation
+from acp.schema import (
+    AcpMcpServer,
+    AgentCapabilities,
+    ClientCapabilities,
+    FileSystemCapabilities,
+    HttpMcpServer,
+    Implementation,
+    McpServerStdio,
+    SseMcpServer,
+)
 
 from devteam.adapters.executors.acp_client import ASK_LIMIT, AgentClient, Allows
 from devteam.adapters.executors.acp_pipe import MESSAGE_LIMIT, AgentPipe
@@ -21,6 +30,7 @@ from devteam.adapters.executors.profiles import AgentProfile
 from devteam.executions.session import Assignment, Session
 
 T = TypeVar("T")
+McpServers = list[HttpMcpServer | SseMcpServer | AcpMcpServer | McpServerStdio]
 
 _LOOK_SECONDS = 0.5
 _STEER_SECONDS = 5.0
@@ -82,6 +92,7 @@ class Talk:
         allows: Allows,
         workspace: Path,
         patience: Patience,
+        tools: McpServers,
     ) -> None:
         self.said = ""
         self.opened = False
@@ -92,6 +103,7 @@ class Talk:
         self._session = session
         self._workspace = workspace
         self._patience = patience
+        self._tools = tools
         self._client = AgentClient(workspace, session, allows)
         self._last_sign = time.monotonic()
         self._frozen = False
@@ -193,14 +205,14 @@ class Talk:
         if earlier is not None and loads and self._profile.loads_sessions:
             self._client.replaying = True
             try:
-                await self._at_start(connection.load_session(cwd=cwd, session_id=earlier, mcp_servers=[]))
+                await self._at_start(connection.load_session(cwd=cwd, session_id=earlier, mcp_servers=self._tools))
                 return earlier
             except RequestError:
                 self._session.entry("note", {"text": "The earlier session could not be loaded; a new one began."})
             finally:
                 await asyncio.sleep(0)  # what came before the answer is heard before it
                 self._client.replaying = False
-        opened = await self._at_start(connection.new_session(cwd=cwd, mcp_servers=[]))
+        opened = await self._at_start(connection.new_session(cwd=cwd, mcp_servers=self._tools))
         return opened.session_id
 
     async def _work(self, connection: ClientSideConnection, session_id: str) -> None:
