@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
+from devteam.adapters.http_probe import GuardedHttpProbe, Reach
 from devteam.executions.lifecycle import Lifecycle
 from devteam.executions.ports import CommandEnd, Delivered, GateRun, Held, Job, Prepared, Reverted
 from devteam.kit.clock import utc_now
@@ -95,7 +96,8 @@ def no_tools(database: Database, root: Path) -> Tools:
         workspaces=repository,
         deliveries=repository,
         executors={"command": NoExecutor()},
-        verifier=Verifier(database, utc_now, NoGates(), repository),
+        verifier=Verifier(database, utc_now, NoGates(), repository, GuardedHttpProbe(Reach.OFF)),
         message=lambda job, evidence: job.title,
         sweep=lambda attempt_id: 0,
+        asker=PersonAsker(database, utc_now),
     )

@@ -11,11 +11,15 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devteam.kit.db import Database, OperationalError
 from devteam.kit.errors import DevTeamError
 from devteam.kit.log import configure_logging, get_logger
 from devteam.migrations.run import HEAD, current_revision
+
+if TYPE_CHECKING:
+    from devteam.adapters.http_probe import Reach
 
 SCHEMA_PATIENCE = 150.0
 
@@ -59,7 +63,7 @@ def serve_worker(database_url: str, data: Path, *, slots: int) -> None:
     database = Database(database_url, pool_size=slots + 8, application_name="devteam-worker")
     await_schema(database)
     allow_unfenced = os.environ.get("DEVTEAM_ALLOW_UNFENCED") == "1"
-    tools = build_tools(database, data, utc_now, allow_unfenced=allow_unfenced)
+    tools = build_tools(database, data, utc_now, allow_unfenced=allow_unfenced, http_gates=http_gates())
     worker = build_worker(database, data, WorkerSettings(slots=slots), tools=tools)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
@@ -67,6 +71,16 @@ def serve_worker(database_url: str, data: Path, *, slots: int) -> None:
         worker.run()
     finally:
         database.dispose()
+
+
+def http_gates() -> "Reach":
+    """Which servers gates may ask: `DEVTEAM_HTTP_GATES` is off, public or private. Raises DevTeamError."""
+    from devteam.adapters.http_probe import Reach
+
+    wanted = os.environ.get("DEVTEAM_HTTP_GATES", Reach.PUBLIC.value)
+    if wanted not in list(Reach):
+        raise DevTeamError(f"DEVTEAM_HTTP_GATES is '{wanted}'; use one of {', '.join(Reach)}.", code="bad_setting")
+    return Reach(wanted)
 
 
 def await_schema(database: Database, *, patience: float = SCHEMA_PATIENCE) -> None:

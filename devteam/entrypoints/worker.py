@@ -12,6 +12,7 @@ from devteam.adapters.executors.enclosure import Enclosure
 from devteam.adapters.executors.policy import allows_inside
 from devteam.adapters.executors.profiles import PROFILES
 from devteam.adapters.fences import ResourceLimits
+from devteam.adapters.http_probe import GuardedHttpProbe, Reach
 from devteam.adapters.git.attempts import GitDeliveries, GitWorkspaces, delivery_message
 from devteam.adapters.processes import CommandSpec, RunningCommand, kill_marked, kill_orphans, scrubbed_environment
 from devteam.entrypoints.catalogue import agent_programs
@@ -51,7 +52,9 @@ def build_worker(
     )
 
 
-def build_tools(database: Database, data: Path, clock: Clock, *, allow_unfenced: bool = False) -> Tools:
+def build_tools(
+    database: Database, data: Path, clock: Clock, *, allow_unfenced: bool = False, http_gates: Reach = Reach.PUBLIC
+) -> Tools:
     """The real adapters on a data folder."""
     workspaces = GitWorkspaces(data / "mirrors", data / "workspaces")
     enclosure = Enclosure(
@@ -64,7 +67,7 @@ def build_tools(database: Database, data: Path, clock: Clock, *, allow_unfenced:
         workspaces=workspaces,
         deliveries=GitDeliveries(workspaces),
         executors={"command": CommandExecutor(), **dict.fromkeys([*PROFILES, "acp"], executor)},
-        verifier=Verifier(database, clock, CommandGateRunner(enclosure), workspaces),
+        verifier=Verifier(database, clock, CommandGateRunner(enclosure), workspaces, GuardedHttpProbe(http_gates)),
         message=delivery_message,
         sweep=_sweep,
     )

@@ -27,15 +27,15 @@ def judge(run: GateRun, baseline: GateRun | None) -> Verdict:
     broken = _broken(run.report, baseline.report if baseline else None)
     tests = _counts(run.report, broken)
     if run.end.succeeded:
-        text = "Passed; the base was red before." if base_red else "Passed."
+        text = "Passed; the base was red before." if base_red else run.text or "Passed."
         return Verdict(True, base_red, text, tests)
     if broken:
         text = f"{len(broken)} tests that passed on the base do not pass now, {broken[0]} first."
         return Verdict(False, base_red, text, tests)
     if not base_red or run.end.timed_out or run.end.error is not None:
-        return Verdict(False, base_red, run.end.describe(), tests)
+        return Verdict(False, base_red, run.describe(), tests)
     if run.report is None:
-        text = f"{run.end.describe()} The base was red before too, and without a test report nothing shows what works."
+        text = f"{run.describe()} The base was red before too, and without a test report nothing shows what works."
         return Verdict(False, True, text, tests)
     if not run.report.passed:
         return Verdict(False, True, "No test passes; the base was red before too.", tests)
@@ -72,6 +72,7 @@ def to_json(run: GateRun) -> dict[str, Any]:
         "isolation": end.isolation,
         "error": end.error,
         "output_tail": run.output_tail,
+        "text": run.text,
         "report": None
         if run.report is None
         else {
@@ -98,4 +99,5 @@ def from_json(stored: Mapping[str, Any]) -> GateRun:
         if report is None
         else TestReport(frozenset(report["passed"]), frozenset(report["failed"]), report["skipped"]),
         output_tail=stored["output_tail"],
+        text=stored.get("text"),
     )

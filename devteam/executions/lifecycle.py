@@ -48,6 +48,15 @@ class Ending:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """A number that a gate looked at: what it is, and what was asked for, if anything was."""
+
+    name: str
+    actual: float
+    required: float | None = None
+
+
+@dataclass(frozen=True)
 class GateRecord:
     """A gate's result to be stored; see `GateResult`."""
 
@@ -62,6 +71,7 @@ class GateRecord:
     seconds: float | None = None
     tests: Mapping[str, Any] | None = None
     output_tail: str = ""
+    measures: Sequence[Measure] = ()
 
 
 MAX_RUNS_IN_PHASE = 20
@@ -540,12 +550,13 @@ def _store_gate(change: CustomerChange, attempt_id: UUID, round_: int, gate: Gat
     change.connection.execute(
         sql(
             """INSERT INTO gate_results (id, attempt_id, round, stage, name, required, commit, passed, base_red,
-                   exit_code, seconds, tests, text, output_tail, created_at)
+                   exit_code, seconds, tests, measures, text, output_tail, created_at)
                VALUES (:id, :attempt_id, :round, :stage, :name, :required, :commit, :passed, :base_red,
-                   :exit_code, :seconds, CAST(:tests AS jsonb), :text, :output_tail, :now)
+                   :exit_code, :seconds, CAST(:tests AS jsonb), CAST(:measures AS jsonb), :text, :output_tail, :now)
                ON CONFLICT (attempt_id, round, stage, name) DO UPDATE SET
                    commit = excluded.commit, passed = excluded.passed, base_red = excluded.base_red,
-                   exit_code = excluded.exit_code, seconds = excluded.seconds, tests = excluded.tests,
+                   required = excluded.required, exit_code = excluded.exit_code, seconds = excluded.seconds,
+                   tests = excluded.tests, measures = excluded.measures,
                    text = excluded.text, output_tail = excluded.output_tail, created_at = excluded.created_at"""
         ),
         {
@@ -562,6 +573,7 @@ def _store_gate(change: CustomerChange, attempt_id: UUID, round_: int, gate: Gat
             "exit_code": gate.exit_code,
             "seconds": gate.seconds,
             "tests": None if gate.tests is None else json.dumps(gate.tests),
+            "measures": json.dumps([vars(measure) for measure in gate.measures]),
             "text": gate.text,
             "output_tail": gate.output_tail,
         },

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from devteam.executions.lifecycle import RunRef
 from devteam.executions.model import Phase
-from devteam.projects.schemas import Command, DeliveryMode, Gate, GateStage
+from devteam.projects.gates import BuiltinGate, Command, Gate, GateStage, HttpGate, RepositoryGate
+from devteam.projects.schemas import DeliveryMode
 from devteam.tasks.schemas import Criterion, TaskCommand
 
 
@@ -55,6 +56,10 @@ class Job:
     def gates_of(self, stage: GateStage) -> list[Gate]:
         """The project's gates of one stage, in order."""
         return [gate for gate in self.gates if gate.stage is stage]
+
+    def repository_gates(self, stage: GateStage) -> list[RepositoryGate]:
+        """Those of them whose verdict follows from the repository's files alone."""
+        return [gate for gate in self.gates_of(stage) if not isinstance(gate, HttpGate | BuiltinGate)]
 
 
 class Controllable(Protocol):
@@ -130,11 +135,16 @@ class TestReport:
 
 @dataclass(frozen=True)
 class GateRun:
-    """What running a gate's command showed."""
+    """What running a gate showed; `text` says it where more is known than how a command ended."""
 
     end: CommandEnd
     report: TestReport | None
     output_tail: str
+    text: str | None = None
+
+    def describe(self) -> str:
+        """One sentence on what was found."""
+        return self.text or self.end.describe()
 
 
 class GateRunner(Protocol):
@@ -143,6 +153,22 @@ class GateRunner(Protocol):
     def run(
         self, command: Command, timeout: float, job: Job, folder: Path, held: Held, on_output: Callable[[str], None]
     ) -> GateRun: ...
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """How a server answered: its status, or why there was none. `contains` is None when no text was asked for."""
+
+    status: int | None
+    contains: bool | None
+    seconds: float
+    error: str | None = None
+
+
+class HttpProbe(Protocol):
+    """Asks servers, from outside any fence, that the operator allows gates to ask."""
+
+    def get(self, gate: HttpGate, held: Held) -> HttpAnswer: ...
 
 
 @dataclass(frozen=True)

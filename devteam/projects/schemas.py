@@ -4,10 +4,24 @@ from enum import StrEnum
 from typing import Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
 from devteam.kit.db import Row
 from devteam.kit.wire import Input, UtcTime, View
+from devteam.projects.gates import Command, Gate, GateStage, check_gate_names
+
+__all__ = [
+    "Command",
+    "DeliveryMode",
+    "ExecutorKind",
+    "Gate",
+    "GateStage",
+    "ProjectInput",
+    "ProjectPatch",
+    "ProjectView",
+]
+
+_GATES: TypeAdapter[list[Gate]] = TypeAdapter(list[Gate])
 
 
 class DeliveryMode(StrEnum):
@@ -16,13 +30,6 @@ class DeliveryMode(StrEnum):
     BRANCH = "branch"
     FAST_FORWARD = "fast_forward"
     MERGE_COMMIT = "merge_commit"
-
-
-class GateStage(StrEnum):
-    """When a gate must hold."""
-
-    PRE_EXECUTION = "pre_execution"
-    POST_TASK = "post_task"
 
 
 class ExecutorKind(StrEnum):
@@ -35,32 +42,6 @@ class ExecutorKind(StrEnum):
     CODEX = "codex"
     QWEN = "qwen"
     ACP = "acp"
-
-
-class Command(Input):
-    """What to run: an argument list, or a script for `/bin/sh -e`; exactly one of the two."""
-
-    argv: list[str] | None = Field(default=None, min_length=1, max_length=200)
-    script: str | None = Field(default=None, min_length=1, max_length=65_536)
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if (self.argv is None) == (self.script is None):
-            raise ValueError("give either argv or script")
-        if any("\0" in part for part in [*(self.argv or []), self.script or ""]):
-            raise ValueError("a command cannot hold a NUL character")
-        if self.argv is not None and not self.argv[0]:
-            raise ValueError("the program's name is empty")
-        return self
-
-
-class Gate(Command):
-    """A check that must hold. A gate that is not required only warns."""
-
-    name: str = Field(min_length=1, max_length=80)
-    stage: GateStage = GateStage.POST_TASK
-    required: bool = True
-    timeout_seconds: float = Field(default=600, gt=0, le=86_400)
 
 
 class ProjectInput(Input):
@@ -106,13 +87,6 @@ class ProjectPatch(Input):
         return self
 
 
-def check_gate_names(gates: list[Gate]) -> None:
-    """Two gates of one stage must not share a name: results are told apart by it."""
-    names = [(gate.stage, gate.name) for gate in gates]
-    if len(set(names)) != len(names):
-        raise ValueError("two gates of one stage have the same name")
-
-
 class ProjectView(View):
     """A project as shown."""
 
@@ -148,7 +122,7 @@ class ProjectView(View):
             model=row.model,
             budget_usd=row.budget_usd,
             delivery_mode=row.delivery_mode,
-            gates=[Gate.model_validate(gate) for gate in row.gates],
+            gates=_GATES.validate_python(row.gates),
             monitoring_window_seconds=row.monitoring_window_seconds,
             archived=row.archived_at is not None,
             created_at=row.created_at,

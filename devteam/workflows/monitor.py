@@ -13,7 +13,8 @@ from devteam.kit.clock import Clock
 from devteam.kit.db import UNAVAILABLE, sql
 from devteam.kit.errors import DevTeamError, Fenced
 from devteam.kit.log import get_logger
-from devteam.projects.schemas import DeliveryMode, Gate, GateStage
+from devteam.projects.gates import GateStage, RepositoryGate
+from devteam.projects.schemas import DeliveryMode
 from devteam.workflows.handle import RunHandle, Stopped
 from devteam.workflows.jobs import load_job
 from devteam.workflows.output import OutputLog
@@ -86,7 +87,7 @@ class DeliveryWatch:
         """
         broken = None
         known = self._stored_results(job)
-        for gate in job.gates_of(GateStage.POST_TASK):
+        for gate in job.repository_gates(GateStage.POST_TASK):
             if gate.name in known:
                 passed, text = known[gate.name]
             else:
@@ -107,10 +108,10 @@ class DeliveryWatch:
             )
             return {row.name: (row.passed, row.text) for row in rows}
 
-    def _before(self, job: Job, gate: Gate) -> GateRun | None:
+    def _before(self, job: Job, gate: RepositoryGate) -> GateRun | None:
         return None if job.base_commit is None else self._on_base(job, gate, job.base_commit)
 
-    def _on_base(self, job: Job, gate: Gate, commit: str) -> GateRun:
+    def _on_base(self, job: Job, gate: RepositoryGate, commit: str) -> GateRun:
         return self._tools.verifier.on_base(job, gate, commit, self._handle, self._output.write, self._output.note)
 
     def _regressed(self, job: Job, gate: str, text: str) -> None:

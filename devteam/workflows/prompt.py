@@ -3,12 +3,14 @@
 Text from the task and the repository is marked as data: it describes the work and gives no other orders.
 """
 
+import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from devteam.executions.ports import Job
-from devteam.projects.schemas import GateStage
+from devteam.projects.gates import BuiltinGate, Command, CommandGate, FileGate, Gate, GateStage, HttpGate, RegexGate
 from devteam.tasks.schemas import CommandCriterion, Criterion, FileCriterion
 
 PROMPT_VERSION = "1"
@@ -82,9 +84,7 @@ def _task(job: Job) -> str:
 
 def _done(job: Job) -> str:
     checks = [f"- {_criterion(criterion)}" for criterion in job.criteria]
-    for gate in job.gates_of(GateStage.POST_TASK):
-        run = " ".join(gate.argv) if gate.argv is not None else f"the script: {gate.script}"
-        checks.append(f'- the gate "{gate.name}" passes: {run}')
+    checks += [f'- the gate "{gate.name}" passes: {_gate(gate)}' for gate in job.gates_of(GateStage.POST_TASK)]
     if not checks:
         return "It is done when the change is complete and nothing that worked before is broken."
     return "It is done when all of these hold:\n" + "\n".join(checks)
@@ -92,12 +92,30 @@ def _done(job: Job) -> str:
 
 def _criterion(criterion: Criterion) -> str:
     if isinstance(criterion, CommandCriterion):
-        run = " ".join(criterion.argv) if criterion.argv is not None else f"the script: {criterion.script}"
-        return f"this command ends with exit code 0: {run}"
+        return f"this command ends with exit code 0: {_command(criterion)}"
     if isinstance(criterion, FileCriterion):
         return f"the file {criterion.path} {'exists' if criterion.exists else 'does not exist'}"
     word = "is" if criterion.present else "is not"
     return f"the pattern {criterion.pattern!r} {word} found in {criterion.path}"
+
+
+def _gate(gate: Gate) -> str:
+    match gate:
+        case CommandGate():
+            return _command(gate)
+        case FileGate():
+            return f"{gate.path} {'exists' if gate.exists else 'does not exist'}"
+        case RegexGate():
+            return f"the pattern {gate.pattern!r} {'is' if gate.present else 'is not'} found in {gate.path}"
+        case HttpGate():
+            return f"{gate.url} answers {gate.expected_status}"
+        case BuiltinGate():
+            told = f" {json.dumps(gate.options)}" if gate.options else ""
+            return f"DevTeam's own check {gate.check.value}{told}"
+
+
+def _command(command: Command) -> str:
+    return shlex.join(command.argv) if command.argv is not None else f"the script: {command.script}"
 
 
 def _tried(earlier: Sequence[Earlier]) -> str:

@@ -26,7 +26,7 @@ from devteam.executions.ports import (
 from devteam.kit.db import UNAVAILABLE, Database
 from devteam.kit.errors import DevTeamError, Fenced
 from devteam.kit.log import get_logger
-from devteam.projects.schemas import GateStage
+from devteam.projects.gates import BuiltinGate, Gate, GateStage, HttpGate
 from devteam.tasks.model import TaskStatus
 from devteam.workflows.handle import RunHandle, Stopped
 from devteam.workflows.jobs import load_job
@@ -129,7 +129,7 @@ class AttemptPhases:
                 f"Gate {refused.name} does not hold on the base: {refused.text}",
                 base_commit=prepared.base_commit,
             )
-        for gate in job.gates_of(GateStage.POST_TASK):
+        for gate in job.repository_gates(GateStage.POST_TASK):
             self._tools.verifier.on_base(job, gate, prepared.base_commit, self._handle, *self._sinks())
         self._enter(
             Phase.EXECUTION,
@@ -142,12 +142,22 @@ class AttemptPhases:
     def _check_pre_execution(self, job: Job, base: str) -> GateRecord | None:
         """The first required pre-execution gate that does not hold on the base."""
         for gate in job.gates_of(GateStage.PRE_EXECUTION):
-            run = self._tools.verifier.on_base(job, gate, base, self._handle, *self._sinks())
-            record = gate_record("pre_execution", gate, run, None, base)
+            record = self._on_base(job, gate, base)
+            if record is None:
+                continue
             self._record(partial(self._lifecycle.record_gates, self._ref, [record]))
             if gate.required and not record.passed:
                 return record
         return None
+
+    def _on_base(self, job: Job, gate: Gate, base: str) -> GateRecord | None:
+        stage = GateStage.PRE_EXECUTION
+        if isinstance(gate, HttpGate):
+            return self._tools.verifier.http(stage, gate, base, self._handle, self._output.note)
+        if isinstance(gate, BuiltinGate):  # the schema knows none for this stage
+            return None
+        run = self._tools.verifier.on_base(job, gate, base, self._handle, *self._sinks())
+        return gate_record(stage.value, gate, run, None, base)
 
     # --- execution ---
 
@@ -196,7 +206,7 @@ class AttemptPhases:
             record = self._tools.verifier.criterion(job, number, criterion, folder, self._handle, *self._sinks())
             self._record(partial(self._lifecycle.record_gates, self._ref, [record]))
             failed += [record] if not record.passed else []
-        for gate in job.gates_of(GateStage.POST_TASK):
+        for gate in job.repository_gates(GateStage.POST_TASK):
             baseline = self._tools.verifier.on_base(job, gate, job.base_commit, self._handle, *self._sinks())
             record = self._tools.verifier.gate(job, gate, folder, baseline, self._handle, *self._sinks())
             self._record(partial(self._lifecycle.record_gates, self._ref, [record]))

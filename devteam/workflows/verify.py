@@ -7,17 +7,19 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 from weakref import WeakValueDictionary
 
 from devteam.executions.gates import from_json, judge, to_json
-from devteam.executions.lifecycle import GateRecord
-from devteam.executions.ports import GateRun, GateRunner, Held, Job, Workspaces
+from devteam.executions.lifecycle import GateRecord, Measure
+from devteam.executions.ports import GateRun, GateRunner, Held, HttpAnswer, HttpProbe, Job, Workspaces
 from devteam.kit.clock import Clock
 from devteam.kit.db import Database, sql
-from devteam.projects.schemas import Command, Gate
+from devteam.projects.gates import Command, CommandGate, Gate, GateStage, HttpGate, RegexGate, RepositoryGate
 from devteam.tasks.schemas import CommandCriterion, FileCriterion, RegexCriterion
 from devteam.workflows.patience import patiently
+from devteam.workflows.search import judged, search_command
 
 _SEARCH_TIMEOUT = 5.0
 _SEARCH = """
@@ -37,8 +39,11 @@ Note = Callable[[str], None]
 class Verifier:
     """Runs what must hold. A gate's run on a commit of the base is measured once and kept."""
 
-    def __init__(self, database: Database, clock: Clock, runner: GateRunner, workspaces: Workspaces) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, runner: GateRunner, workspaces: Workspaces, http: HttpProbe
+    ) -> None:
         self._database = database
+        self._http = http
         self._clock = clock
         self._runner = runner
         self._workspaces = workspaces
@@ -46,7 +51,7 @@ class Verifier:
         self._locks = threading.Lock()
         self._recent: dict[tuple[UUID, str, str], GateRun] = {}
 
-    def on_base(self, job: Job, gate: Gate, commit: str, held: Held, write: Note, note: Note) -> GateRun:
+    def on_base(self, job: Job, gate: RepositoryGate, commit: str, held: Held, write: Note, note: Note) -> GateRun:
         """What the gate shows on a commit of the base: as measured before, else measured now."""
         key = (job.project_id, commit, fingerprint(gate))
         with self._alone(key, held):
@@ -55,8 +60,7 @@ class Verifier:
                 return self._remember(key, known)
             note(f"Measuring gate {gate.name} on the base {commit[:12]}")
             with self._workspaces.checkout(job, commit) as folder:
-                run = self._runner.run(gate, gate.timeout_seconds, job, folder, held, write)
-            held.checkpoint()
+                run = self.measure(job, gate, folder, held, write)
             self._keep(*key, run)
             return self._remember(key, run)
 
@@ -84,14 +88,40 @@ class Verifier:
         finally:
             lock.release()
 
+    def measure(self, job: Job, gate: RepositoryGate, folder: Path, held: Held, write: Note) -> GateRun:
+        """What the gate shows on the files of a folder."""
+        if isinstance(gate, CommandGate):
+            run = self._runner.run(gate, gate.timeout_seconds, job, folder, held, write)
+        else:
+            pattern = gate.pattern if isinstance(gate, RegexGate) else ""
+            search = search_command(gate.path, pattern)
+            run = judged(gate, self._runner.run(search, gate.timeout_seconds, job, folder, held, write))
+        held.checkpoint()
+        return run
+
     def gate(
-        self, job: Job, gate: Gate, folder: Path, baseline: GateRun | None, held: Held, write: Note, note: Note
+        self,
+        job: Job,
+        gate: RepositoryGate,
+        folder: Path,
+        baseline: GateRun | None,
+        held: Held,
+        write: Note,
+        note: Note,
     ) -> GateRecord:
         """Run a post-task gate on the work and judge it."""
         note(f"Gate {gate.name}")
-        run = self._runner.run(gate, gate.timeout_seconds, job, folder, held, write)
+        run = self.measure(job, gate, folder, held, write)
+        record = gate_record(GateStage.POST_TASK.value, gate, run, baseline, job.work_commit)
+        note(f"Gate {gate.name}: {record.text}")
+        return record
+
+    def http(self, stage: GateStage, gate: HttpGate, commit: str | None, held: Held, note: Note) -> GateRecord:
+        """Ask the gate's server, and judge its answer."""
+        note(f"Gate {gate.name}: asking {gate.url}")
+        answer = self._http.get(gate, held)
         held.checkpoint()
-        record = gate_record("post_task", gate, run, baseline, job.work_commit)
+        record = http_record(stage.value, gate, answer, commit)
         note(f"Gate {gate.name}: {record.text}")
         return record
 
@@ -169,6 +199,22 @@ class Verifier:
             )
 
 
+def http_record(stage: str, gate: HttpGate, answer: HttpAnswer, commit: str | None) -> GateRecord:
+    """A server's answer with its verdict, ready to be stored."""
+    measures = () if answer.status is None else (Measure("status", answer.status, gate.expected_status),)
+    if answer.status is None:
+        passed, text = False, answer.error or "There was no answer."
+    elif answer.status != gate.expected_status:
+        passed, text = False, f"{gate.url} answered {answer.status} instead of {gate.expected_status}."
+    elif gate.contains is not None and not answer.contains:
+        passed, text = False, answer.error or f"The answer of {gate.url} does not contain {gate.contains!r}."
+    else:
+        passed, text = True, f"{gate.url} answered {answer.status}."
+    return GateRecord(
+        stage, gate.name, gate.required, passed, text, commit=commit, seconds=answer.seconds, measures=measures
+    )
+
+
 def gate_record(stage: str, gate: Gate, run: GateRun, baseline: GateRun | None, commit: str | None) -> GateRecord:
     """A gate's run with its verdict, ready to be stored."""
     verdict = judge(run, baseline)
@@ -187,9 +233,13 @@ def gate_record(stage: str, gate: Gate, run: GateRun, baseline: GateRun | None, 
     )
 
 
-def fingerprint(gate: Gate) -> str:
-    """What makes two runs of a gate comparable: the command."""
-    return hashlib.sha256(json.dumps([gate.argv, gate.script]).encode()).hexdigest()
+def fingerprint(gate: RepositoryGate) -> str:
+    """What makes two runs of a gate comparable: what it runs or looks for."""
+    if isinstance(gate, CommandGate):
+        looked_for: list[Any] = [gate.argv, gate.script]
+    else:
+        looked_for = [gate.model_dump(mode="json", exclude={"name", "stage", "required", "timeout_seconds"})]
+    return hashlib.sha256(json.dumps(looked_for).encode()).hexdigest()
 
 
 def check_path(folder: Path, criterion: FileCriterion | RegexCriterion) -> tuple[bool, str]:

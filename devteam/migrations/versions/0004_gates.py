@@ -8,7 +8,15 @@ branch_labels = None
 depends_on = None
 
 STATEMENTS = """
-SELECT 1;
+ALTER TABLE gate_results ADD COLUMN measures jsonb NOT NULL DEFAULT '[]';
+ALTER TABLE gate_results DROP CONSTRAINT gate_results_stage_check;
+ALTER TABLE gate_results ADD CONSTRAINT gate_results_stage_check
+    CHECK (stage IN ('pre_execution', 'baseline', 'acceptance', 'post_task', 'post_merge', 'post_execution'));
+
+-- Whether the customer's execution waits for the gates of stage post_execution, which this attempt's run looks after:
+-- it is the newest delivery to its project.
+ALTER TABLE attempts ADD COLUMN closing text CHECK (closing IN ('due', 'passed', 'failed'));
+CREATE INDEX attempts_closing ON attempts (id) WHERE closing = 'due';
 """
 
 
