@@ -57,7 +57,7 @@ def real_chore(folder: Path) -> Chore:
             return SMALL
         raise
     checkout = import_package(archive, folder / "repositories").parent / "checkout"
-    names = git(checkout, "ls-files").splitlines()
+    names = [name for name in git(checkout, "ls-files").splitlines() if not name.endswith(".pyc")]
     files = {name: (checkout / name).read_text(encoding="utf-8") for name in names}
     chore = Chore(files, "inflection/__init__.py", "string[0].upper() + camelize", "string[0].lower() + camelize")
     assert files[chore.path].count(chore.right) == 1
