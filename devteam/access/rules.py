@@ -14,6 +14,8 @@ class Permission(StrEnum):
     READ = "read"
     RETRY_TASK = "retry_task"
     GUIDE_ATTEMPT = "guide_attempt"
+    ANSWER_APPROVAL = "answer_approval"
+    TAKE_OVER = "take_over"
     COMMAND = "command"
     CREATE_CUSTOMER = "create_customer"
     MANAGE_USERS = "manage_users"
@@ -24,6 +26,8 @@ ROLES: Mapping[Permission, frozenset[Role]] = {
     Permission.READ: frozenset(Role),
     Permission.RETRY_TASK: frozenset({Role.ADMIN, Role.PROJECT_MANAGER, Role.DEVELOPER}),
     Permission.GUIDE_ATTEMPT: frozenset({Role.ADMIN, Role.PROJECT_MANAGER, Role.DEVELOPER}),
+    Permission.ANSWER_APPROVAL: frozenset({Role.ADMIN, Role.PROJECT_MANAGER}),
+    Permission.TAKE_OVER: frozenset({Role.ADMIN, Role.PROJECT_MANAGER, Role.DEVELOPER}),
     Permission.COMMAND: frozenset({Role.ADMIN, Role.PROJECT_MANAGER}),
     Permission.CREATE_CUSTOMER: frozenset({Role.ADMIN, Role.PROJECT_MANAGER}),
     Permission.MANAGE_USERS: frozenset({Role.ADMIN}),
@@ -34,6 +38,8 @@ _NAMES = {
     Permission.READ: "read this",
     Permission.RETRY_TASK: "retry tasks",
     Permission.GUIDE_ATTEMPT: "give guidance to agents",
+    Permission.ANSWER_APPROVAL: "answer what waits for approval",
+    Permission.TAKE_OVER: "take tasks over",
     Permission.COMMAND: "steer executions and queues",
     Permission.CREATE_CUSTOMER: "create customers",
     Permission.MANAGE_USERS: "manage users",

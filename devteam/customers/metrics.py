@@ -36,7 +36,8 @@ _MEASURED = sql(
                  count(*) FILTER (WHERE status NOT IN ('cancelled', 'skipped')) AS total
           FROM tasks WHERE customer_id = :id) problems
     LEFT JOIN (SELECT max(phase_started_at) AS phase_started_at FROM attempts
-               WHERE customer_id = :id AND outcome IS NULL AND NOT frozen) running ON true
+               WHERE customer_id = :id AND outcome IS NULL AND NOT frozen
+                 AND awaiting_approval_id IS NULL) running ON true
     LEFT JOIN customer_metrics m ON m.customer_id = :id
     """
 )

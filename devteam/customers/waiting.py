@@ -14,6 +14,7 @@ class CustomerFacts:
     pause_requested: bool
     stopping: bool
     running: bool
+    awaiting_approval: bool
     has_next: bool
     pending: int
     blocked: int
@@ -96,7 +97,9 @@ def activity(facts: CustomerFacts) -> str | None:
         return None
     if facts.running:
         stopping = facts.stopping or facts.pause_requested
-        return "stopping" if stopping else "task_executing"
+        if stopping:
+            return "stopping"
+        return "awaiting_approval" if facts.awaiting_approval else "task_executing"
     if facts.status == "queued":
         return "initializing"
     if facts.status in ("paused", "error"):

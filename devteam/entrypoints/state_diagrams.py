@@ -74,8 +74,8 @@ MACHINES: tuple[Machine, ...] = (
     Machine(
         title="Approval",
         text=(
-            "A question that waits for a person. `expired` is one that nobody answered in time, or whose attempt ended\n"
-            "before: silence means no."
+            "A question that waits for a person. `expired` is one that nobody answered in time, or whose attempt\n"
+            "ended before: silence means no."
         ),
         moves=APPROVAL_MOVES,
         start=(ApprovalStatus.PENDING,),

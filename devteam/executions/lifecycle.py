@@ -3,15 +3,18 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from devteam.access.model import ENGINE
+from devteam.approvals.repository import expire_all
+from devteam.approvals.service import ATTEMPT_ENDED
 from devteam.customers.card import next_task
 from devteam.customers.change import CustomerChange, customer_change, joined_change
 from devteam.customers.metrics import refresh_metrics
+from devteam.executions import requests
 from devteam.executions.model import PHASE_MOVES, ExecutionStatus, Monitoring, Outcome, PauseMode, Phase, Stop
 from devteam.executions.queries import ATTEMPT_COLUMNS, attempt_view, execution_row, execution_view
 from devteam.executions.schemas import AttemptView
@@ -267,6 +270,16 @@ class Lifecycle:
                 {"id": attempt_id, "diff": diff.replace("\0", "\ufffd"), "truncated": truncated},
             )
 
+    def store_round(self, ref: RunRef, round_: int, *, base: str, work: str) -> None:
+        """Remember what a round left, so that another attempt can begin there."""
+        with self._database.statement() as connection:
+            requests.store_round(connection, ref.attempt_id, round_, base=base, work=work, now=self._clock())
+
+    def handed_bundle(self, ref: RunRef) -> bytes | None:
+        """What a person handed back for this attempt, as a git bundle."""
+        with self._database.statement() as connection:
+            return requests.bundle_of(connection, ref.attempt_id)
+
     def output_length(self, attempt_id: UUID) -> int:
         """Characters of output stored so far."""
         with self._database.statement() as connection:
@@ -284,10 +297,13 @@ class Lifecycle:
 def finish_attempt(change: CustomerChange, row: Row[Any], ending: Ending) -> None:
     """End an attempt inside an open change; see `Lifecycle.finish`."""
     succeeded = ending.outcome is Outcome.SUCCEEDED
+    if row.taken_over_by is not None:
+        ending = _ending_for_holder(change, row, ending)
     watching = ending.monitoring is Monitoring.WATCHING
     _next_span(change, row, Phase.MONITORING if succeeded else None, row.round, row.run)
     if succeeded and not watching:
         _close_span(change, row.id)
+    expire_all(change, row.id, ATTEMPT_ENDED)
     monitoring = {"phase": Phase.MONITORING.value, "phase_started_at": change.now} if succeeded else {}
     if succeeded:
         monitoring["monitoring"] = (ending.monitoring or Monitoring.SKIPPED).value
@@ -304,6 +320,7 @@ def finish_attempt(change: CustomerChange, row: Row[Any], ending: Ending) -> Non
             "reason": ending.reason,
             "finished_at": change.now,
             "frozen": False,
+            "awaiting_approval_id": None,
             "lease_expires_at": None,
             "stop_requested": None,
         },
@@ -331,6 +348,16 @@ def finish_attempt(change: CustomerChange, row: Row[Any], ending: Ending) -> Non
     settle(change)
 
 
+def _ending_for_holder(change: CustomerChange, row: Row[Any], ending: Ending) -> Ending:
+    """The attempt ended by itself while a person took it over: delivered work leaves nothing to hold, any other task
+    waits for that person.
+    """
+    if ending.outcome is not Outcome.SUCCEEDED:
+        return replace(ending, task_status=TaskStatus.PENDING)
+    tasks.update_task(change.connection, row.task_id, {"assignee": None})
+    return replace(ending, fields={**(ending.fields or {}), "taken_over_by": None, "taken_over_at": None})
+
+
 def assign(connection: Connection, customer_id: UUID, worker_id: UUID, *, lease: float, now: datetime) -> RunRef | None:
     """Begin an attempt at the customer's next task on a worker; None when the queue changed since the choice was made.
 
@@ -343,6 +370,7 @@ def assign(connection: Connection, customer_id: UUID, worker_id: UUID, *, lease:
             return None
         attempt_id = new_id()
         _insert_attempt(change, attempt_id, facts, worker_id, lease)
+        requests.take(connection, facts.task_id, attempt_id)
         view = tasks.move_task(connection, _task_of(facts), TaskStatus.IN_PROGRESS, now=now, attempt_id=attempt_id)
         if facts.status == ExecutionStatus.QUEUED:
             move_execution(change, facts, ExecutionStatus.ACTIVE)
@@ -358,7 +386,8 @@ def _startable(connection: Connection, customer_id: UUID, task_id: UUID) -> Row[
     return connection.execute(
         sql(
             """SELECT e.id, e.status, t.id AS task_id, t.status AS task_status, t.title, t.attempts, t.project_id,
-                   p.executor
+                   coalesce((SELECT q.executor FROM attempt_requests q WHERE q.task_id = t.id
+                       AND q.attempt_id IS NULL AND q.withdrawn_at IS NULL), p.executor) AS executor
                FROM executions e JOIN tasks t ON t.id = :task_id AND t.customer_id = e.customer_id
                JOIN projects p ON p.id = t.project_id
                WHERE e.customer_id = :id AND e.status IN ('queued', 'active') AND e.pause_requested IS NULL
@@ -420,7 +449,8 @@ def _next_run(change: CustomerChange, row: Row[Any], worker_id: UUID, lease: flo
 def _give_next_run(change: CustomerChange, attempt_id: UUID, worker_id: UUID, lease: float) -> None:
     change.connection.execute(
         sql(
-            """UPDATE attempts SET run = run + 1, worker_id = :worker_id, version = version + 1,
+            """UPDATE attempts SET run = run + 1, worker_id = :worker_id, awaiting_approval_id = NULL,
+                   version = version + 1,
                    lease_expires_at = now() + make_interval(secs => :lease) WHERE id = :id"""
         ),
         {"id": attempt_id, "worker_id": worker_id, "lease": lease},
@@ -469,6 +499,8 @@ def stop_ending(stop: Stop, fields: Mapping[str, Any]) -> Ending:
             return Ending(
                 Outcome.CANCELLED, TaskStatus.PENDING, "emergency_stop", "Stopped by an emergency stop.", fields
             )
+        case Stop.TAKE_OVER:
+            return Ending(Outcome.CANCELLED, TaskStatus.PENDING, "taken_over", "Taken over by a person.", fields)
 
 
 def _task_of(row: Row[Any]) -> tasks.TaskState:

@@ -26,7 +26,15 @@ from devteam.workers.schemas import WorkerView
 PATH = Path("contracts/live-events.schema.json")
 
 Entity = Annotated[
-    CustomerCard | ProjectView | TaskView | ExecutionView | AttemptView | ApprovalView | IncidentView | WorkerView | SystemTotals,
+    CustomerCard
+    | ProjectView
+    | TaskView
+    | ExecutionView
+    | AttemptView
+    | ApprovalView
+    | IncidentView
+    | WorkerView
+    | SystemTotals,
     Field(discriminator="kind"),
 ]
 Kind = Literal["customer", "project", "task", "execution", "attempt", "approval", "incident", "worker", "system"]

@@ -34,7 +34,9 @@ def read_facts(connection: Connection, wanted: FactsWanted) -> Facts:
     """Read the facts."""
     workers = worker_list(connection).workers
     alive = [worker for worker in workers if worker.state == "alive"]
-    used = connection.execute(sql("SELECT count(*) FROM attempts WHERE outcome IS NULL AND NOT frozen")).scalar_one()
+    used = connection.execute(
+        sql("SELECT count(*) FROM attempts WHERE outcome IS NULL AND NOT frozen AND awaiting_approval_id IS NULL")
+    ).scalar_one()
     return Facts(
         today=wanted.today,
         workers=[worker.wire() for worker in workers],

@@ -11,7 +11,8 @@ def worker_list(connection: Connection) -> WorkerList:
     rows = connection.execute(
         sql(
             f"""SELECT w.*, (SELECT count(*) FROM attempts a
-                             WHERE a.worker_id = w.id AND a.outcome IS NULL AND NOT a.frozen) AS slots_used
+                             WHERE a.worker_id = w.id AND a.outcome IS NULL AND NOT a.frozen
+                               AND a.awaiting_approval_id IS NULL) AS slots_used
                 FROM workers w
                 WHERE w.state <> 'dead' OR w.heartbeat_at > now() - interval '{_SHOW_DEAD_FOR}' ORDER BY w.id"""
         )

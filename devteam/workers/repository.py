@@ -130,7 +130,8 @@ def _tell(connection: Connection, worker_id: UUID, event: str, now: datetime, **
         connection.execute(
             sql(
                 """SELECT w.*, (SELECT count(*) FROM attempts a
-                                WHERE a.worker_id = w.id AND a.outcome IS NULL AND NOT a.frozen) AS slots_used
+                                WHERE a.worker_id = w.id AND a.outcome IS NULL AND NOT a.frozen
+                                  AND a.awaiting_approval_id IS NULL) AS slots_used
                    FROM workers w WHERE w.id = :id"""
             ),
             {"id": worker_id},

@@ -159,11 +159,12 @@ def read_candidates(connection: Connection) -> list[Candidate]:
 
 
 def _freest_worker(connection: Connection) -> UUID | None:
-    """The living worker with the most free slots; frozen attempts hold none."""
+    """The living worker with the most free slots; attempts that are frozen or wait for a person hold none."""
     row = connection.execute(
         sql(
             """SELECT w.id FROM workers w
                LEFT JOIN attempts a ON a.worker_id = w.id AND a.outcome IS NULL AND NOT a.frozen
+                    AND a.awaiting_approval_id IS NULL
                WHERE w.state = 'alive' AND w.lease_expires_at > now()
                GROUP BY w.id, w.slots HAVING w.slots > count(a.id)
                ORDER BY w.slots - count(a.id) DESC, w.id LIMIT 1"""

@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from devteam.access.model import ENGINE
+from devteam.approvals.service import ApprovalService
 from devteam.customers.change import customer_change
 from devteam.customers.metrics import HEALTH_INTERVAL, refresh_metrics
 from devteam.durable.engine import purge
@@ -22,6 +23,7 @@ log = get_logger(__name__)
 RECONCILE_INTERVAL = 1.0
 WATCH_INTERVAL = 0.05
 METRICS_INTERVAL = 5.0
+APPROVALS_INTERVAL = 5.0
 TIDY_INTERVAL = 60.0
 LIVE_CHANGES_KEPT = timedelta(minutes=10)
 WORKFLOWS_KEPT = timedelta(days=1)
@@ -46,10 +48,11 @@ class Leader:
         self._lease = lease
         self._host = host
         self._is_alive = is_alive
+        self._approvals = ApprovalService(database, clock)
         self._dispatcher = Dispatcher(database, clock, lease=lease)
         self._leads = False
         self._sure_since = self._last_turn = _seconds_since_boot()
-        self._due = dict.fromkeys(("reconcile", "watches", "metrics", "tidy"), 0.0)
+        self._due = dict.fromkeys(("reconcile", "watches", "metrics", "approvals", "tidy"), 0.0)
 
     def keep_lease(self) -> bool:
         """Take or renew the lease, and bury workers of this host whose process is gone; True when it was taken."""
@@ -82,6 +85,8 @@ class Leader:
             self._assign_watches()
         if self._is_due("metrics", METRICS_INTERVAL):
             self._metrics()
+        if self._is_due("approvals", APPROVALS_INTERVAL):
+            self._approvals.expire_overdue()
         if self._is_due("tidy", TIDY_INTERVAL):
             self._tidy()
 
@@ -128,6 +133,7 @@ class Leader:
             sql(
                 """SELECT w.id FROM workers w
                    LEFT JOIN attempts a ON a.worker_id = w.id AND a.outcome IS NULL AND NOT a.frozen
+                    AND a.awaiting_approval_id IS NULL
                    WHERE w.state = 'alive' AND w.lease_expires_at > now() AND w.slots > 0
                    GROUP BY w.id ORDER BY count(a.id) - w.slots, w.id LIMIT 1"""
             )
