@@ -12,8 +12,8 @@ from devteam.adapters.executors.enclosure import Enclosure
 from devteam.adapters.executors.policy import allows_inside
 from devteam.adapters.executors.profiles import PROFILES
 from devteam.adapters.fences import ResourceLimits
-from devteam.adapters.http_probe import GuardedHttpProbe, Reach
 from devteam.adapters.git.attempts import GitDeliveries, GitWorkspaces, delivery_message
+from devteam.adapters.http_probe import GuardedHttpProbe, Reach
 from devteam.adapters.processes import CommandSpec, RunningCommand, kill_marked, kill_orphans, scrubbed_environment
 from devteam.entrypoints.catalogue import agent_programs
 from devteam.executions.lifecycle import Lifecycle
@@ -21,6 +21,7 @@ from devteam.executions.ports import CommandEnd, Held, Job
 from devteam.kit.clock import Clock, utc_now
 from devteam.kit.db import Database
 from devteam.workflows.agent_round import AgentExecutor
+from devteam.workflows.ask import PersonAsker
 from devteam.workflows.leader import Leader
 from devteam.workflows.run_attempt import Tools
 from devteam.workflows.verify import Verifier
@@ -56,6 +57,7 @@ def build_tools(
     database: Database, data: Path, clock: Clock, *, allow_unfenced: bool = False, http_gates: Reach = Reach.PUBLIC
 ) -> Tools:
     """The real adapters on a data folder."""
+    asker = PersonAsker(database, clock)
     workspaces = GitWorkspaces(data / "mirrors", data / "workspaces")
     enclosure = Enclosure(
         data, lambda job: workspaces.mirror(job).path, limits=ResourceLimits(), allow_unfenced=allow_unfenced
@@ -70,6 +72,7 @@ def build_tools(
         verifier=Verifier(database, clock, CommandGateRunner(enclosure), workspaces, GuardedHttpProbe(http_gates)),
         message=delivery_message,
         sweep=_sweep,
+        asker=asker,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from devteam.executions.lifecycle import Ending, GateRecord, Lifecycle
 from devteam.executions.model import Monitoring, Outcome, Phase
 from devteam.executions.ports import (
+    Asker,
     BaseMoved,
     CommandEnd,
     Deliveries,
@@ -54,6 +55,7 @@ class Tools:
     verifier: Verifier
     message: Callable[[Job, str], str]
     sweep: Callable[[str], int]
+    asker: Asker
 
 
 class AttemptPhases:
