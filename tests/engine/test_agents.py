@@ -23,9 +23,12 @@ from devteam.kit.clock import utc_now
 from devteam.kit.db import sql
 from devteam.providers.schemas import PriceInput, ProviderInput, ProviderPatch, ProviderView
 from devteam.providers.service import ProviderService
+from tests.agents.jobs import SMALL
 from tests.engine.databases import fresh_database
 from tests.engine.world import Case, Engine, engine, eventually, gate
 from tests.peers.model_server import Answer, Fault, ModelServer, Script, Seen, Step, call, say
+from tests.peers.record_session import SESSIONS, scrubbed
+from tests.peers.scripted_agent import build
 
 pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed: agents are refused")
 
@@ -154,6 +157,23 @@ def test_failing_gate_goes_back_to_the_agent_and_the_second_round_is_delivered(s
     assert (attempt.calls, attempt.input_tokens, attempt.output_tokens) == (4, 400, 40)
     assert attempt.cost_usd == pytest.approx((400 * 3 + 40 * 15) / 1e6)
     assert "DevTeam checked your work" in json.dumps(model.seen[2].body)
+
+
+def test_recorded_session_is_stored_entry_by_entry_and_its_second_round_delivered(shop: Shop, tmp_path: Path) -> None:
+    recording = SESSIONS / "opencode.jsonl"
+    program = build(shop.engine.folder / "scripted-agent", recording, anyPrompt=True)
+    case = shop.engine.customer(executor="acp", agent_command=[str(program)], gates=[gate("grep -q 'a + b' calc.py")])
+    case.repository.commit(dict(SMALL.files))
+    task = case.task("", "Mend it")
+    case.run()
+    attempt = case.attempt(task)
+    assert (attempt.outcome, attempt.round) == ("succeeded", 2), why(case, attempt)
+    assert case.show(SMALL.path) == SMALL.mended.strip()
+    workspace = shop.engine.data / "workspaces" / str(attempt.id) / "tree"
+    lines = [json.loads(line) for line in recording.read_text(encoding="utf-8").splitlines()]
+    wanted = [[line["kind"], line["entry"]] for line in lines if "entry" in line and line["kind"] != "prompt"]
+    told = [[entry.kind, entry.data] for entry in shop.entries(attempt) if entry.kind != "prompt"]
+    assert scrubbed(told, workspace) == wanted
 
 
 def test_real_key_reaches_the_provider_and_nothing_else(shop: Shop) -> None:

@@ -16,12 +16,14 @@ from devteam.adapters.executors.acp import AcpAgents
 from devteam.adapters.executors.acp_talk import Patience
 from devteam.adapters.executors.enclosure import Enclosure
 from devteam.adapters.executors.policy import allows_inside
+from devteam.adapters.executors.profiles import PROFILES, AgentProfile
+from devteam.adapters.executors.programs import AgentPrograms
 from devteam.adapters.fences import ResourceLimits
 from devteam.adapters.git.attempts import GitWorkspaces
 from devteam.executions.lifecycle import RunRef
 from devteam.executions.model import Phase
 from devteam.executions.ports import Controllable, Job
-from devteam.executions.session import Assignment, EntryKind, RoundEnd
+from devteam.executions.session import Assignment, EntryKind, ModelAccess, RoundEnd
 from devteam.kit.clock import utc_now
 from devteam.kit.ids import new_id
 from devteam.projects.schemas import DeliveryMode
@@ -151,23 +153,52 @@ class AgentWorld:
         patience: Patience | None = None,
         program: str | None = None,
     ) -> Round:
-        job = self.job(program or str(self.program), behaviour)
+        job, workspace = self.prepared("acp", program or str(self.program), behaviour)
+        return self.begin(
+            job,
+            workspace,
+            prompt=prompt,
+            session_id=session_id,
+            time_limit=time_limit,
+            silence=silence,
+            patience=patience,
+        )
+
+    def prepared(self, executor: str, *command: str) -> tuple[Job, Path]:
+        """An attempt with its workspace."""
+        job = self.job(*command, executor=executor)
         prepared = self.workspaces.prepare(job)
-        job = replace(job, base_commit=prepared.base_commit, branch=prepared.branch)
-        agents = AcpAgents(self.enclosure, allows_inside, patience=patience or Patience())
-        assignment = Assignment(prompt, None, session_id, time_limit, silence)
+        return replace(job, base_commit=prepared.base_commit, branch=prepared.branch), prepared.path
+
+    def begin(
+        self,
+        job: Job,
+        workspace: Path,
+        *,
+        prompt: str,
+        session_id: str | None = None,
+        time_limit: float = 300.0,
+        silence: float = 300.0,
+        patience: Patience | None = None,
+        model: ModelAccess | None = None,
+        programs: AgentPrograms | None = None,
+        profiles: Mapping[str, AgentProfile] = PROFILES,
+    ) -> Round:
+        """A round of an attempt."""
+        agents = AcpAgents(self.enclosure, allows_inside, programs, patience=patience or Patience(), profiles=profiles)
+        assignment = Assignment(prompt, model, session_id, time_limit, silence)
         told, hold = Told(), Hold()
         ends: list[RoundEnd | BaseException] = []
 
         def go() -> None:
             try:
-                ends.append(agents.run(job, prepared.path, hold, assignment, told))
+                ends.append(agents.run(job, workspace, hold, assignment, told))
             except BaseException as error:  # noqa: BLE001 - whoever waits for the end raises it
                 ends.append(error)
 
         thread = threading.Thread(target=go, daemon=True)
         thread.start()
-        return Round(job, prepared.path, told, hold, thread, ends)
+        return Round(job, workspace, told, hold, thread, ends)
 
     def run(self, behaviour: str, **options: Any) -> tuple[RoundEnd, Round]:
         run = self.start(behaviour, **options)
