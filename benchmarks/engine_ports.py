@@ -12,6 +12,7 @@ from devteam.executions.ports import CommandEnd, Delivered, GateRun, Held, Job, 
 from devteam.kit.clock import utc_now
 from devteam.kit.db import Database
 from devteam.projects.schemas import Command
+from devteam.workflows.ask import PersonAsker
 from devteam.workflows.run_attempt import Tools
 from devteam.workflows.verify import Verifier
 
