@@ -2,12 +2,12 @@
 
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from devteam.adapters.fences import BubblewrapFence, Limiter, ResourceLimits, find_bubblewrap
+from devteam.adapters.fences import BubblewrapFence, Fence, Limiter, ResourceLimits, find_bubblewrap
 from devteam.adapters.git import Mirror
 from devteam.adapters.processes import CommandResult, CommandSpec, RunningCommand, scrubbed_environment
 from tests.integration.git_projects import make_customer
@@ -20,11 +20,10 @@ class FenceWorld:
     """One attempt's view; `neighbour` is another attempt's workspace."""
 
     folder: Path
+    make_fence: Callable[[Path], Fence] | None = None
     marker: str = field(default_factory=lambda: f"test:{uuid.uuid4()}")
 
     def __post_init__(self) -> None:
-        program = find_bubblewrap()
-        assert program is not None
         self.data = self.folder / "data"
         self.attempt = self.data / "workspaces" / "one"
         self.workspace, self.home = self.attempt / "tree", self.attempt / "home"
@@ -37,7 +36,7 @@ class FenceWorld:
         self.attempt.mkdir(parents=True)
         self.base = self.mirror.head("main")
         self.mirror.make_worktree(self.workspace, "attempt/one", self.base)
-        self.fence = BubblewrapFence(program, self.data)
+        self.fence: Fence = (self.make_fence or make_bubblewrap)(self.data)
 
     def spec(self, script: str | None = None, *, extra: dict[str, str] | None = None, **changes: Any) -> CommandSpec:
         environment = scrubbed_environment(home=self.home, extra={"PY": sys.executable, **(extra or {})})
@@ -72,6 +71,12 @@ class FenceWorld:
             with hold.watch(command, seconds=0.05):
                 result = command.wait(output.append)
             return result, "".join(output), hold.reason
+
+
+def make_bubblewrap(data: Path) -> BubblewrapFence:
+    program = find_bubblewrap()
+    assert program is not None
+    return BubblewrapFence(program, data)
 
 
 def run(spec: CommandSpec) -> tuple[CommandResult, str]:

@@ -11,6 +11,8 @@ At a worker's start: `Limiter.find(limits).sweep()`, then `choose_fence(data)`. 
 
 from devteam.adapters.fences.bubblewrap import BubblewrapFence, find_bubblewrap
 from devteam.adapters.fences.cgroup import GroupSurvived, GroupUsage, find_hierarchies
+from devteam.adapters.fences.choice import ANY_FENCE, FenceChoice
+from devteam.adapters.fences.landlock import LandlockFence, landlock_version
 from devteam.adapters.fences.limits import Hold, Limiter, folder_size
 from devteam.adapters.fences.model import (
     Fence,
@@ -23,13 +25,16 @@ from devteam.adapters.fences.model import (
 from devteam.adapters.fences.probe import Unfenced, choose_fence, probe_fence
 
 __all__ = [
+    "ANY_FENCE",
     "BubblewrapFence",
     "Fence",
+    "FenceChoice",
     "FenceRefused",
     "FenceReport",
     "GroupSurvived",
     "GroupUsage",
     "Hold",
+    "LandlockFence",
     "Limiter",
     "Part",
     "ResourceLimits",
@@ -39,5 +44,6 @@ __all__ = [
     "find_hierarchies",
     "folder_size",
     "forwarded_port",
+    "landlock_version",
     "probe_fence",
 ]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from devteam.adapters.fences.model import FenceRefused, FenceReport, forwarded_port
+from devteam.adapters.fences.places import ETC, NEVER_SHOWN, check_apart, checked, own_folder, python_folders
 from devteam.adapters.fences.repository import private_repository
 from devteam.adapters.fences.seccomp import socket_filter
 from devteam.adapters.processes import CommandSpec
@@ -27,11 +28,6 @@ _DEVICES: Final = Path("/dev")
 _OPTIONS_INPUT, _FILTER_INPUT = 64, 65
 _MEMORY_FOLDER_BYTES: Final = 2**30
 _LIBRARIES: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-_ETC: Final = (
-    "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "ssl/certs", "ssl/openssl.cnf", "ca-certificates",
-    "pki/ca-trust/extracted", "pki/tls/certs", "crypto-policies", "localtime", "timezone", "mime.types", "protocols",
-    "services", "bash.bashrc", "inputrc", "terminfo", "magic", "python3", "python3.11",
-)  # fmt: skip
 _ETC_WRITTEN: Final = {
     "passwd": f"root:x:0:0:root:/root:/usr/sbin/nologin\nagent:x:{USER}:{USER}:agent:/tmp:/bin/sh\n"
     "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
@@ -41,11 +37,6 @@ _ETC_WRITTEN: Final = {
 }
 _KERNEL_SHOWN: Final = ("sys", "sysvipc")
 _KERNEL_HIDDEN: Final = ("config.gz", "iomem", "ioports", "kallsyms", "key-users", "keys")
-# Whoever names one of these as an agent's folder would open the fence.
-_NEVER_SHOWN: Final = frozenset(
-    Path("/", name)
-    for name in ("", "boot", "dev", "etc", "home", "mnt", "opt", "proc", "root", "run", "srv", "sys", "tmp", "var")
-)
 
 
 def find_bubblewrap() -> Path | None:
@@ -68,6 +59,11 @@ class BubblewrapFence:
     data: Path
     report: FenceReport = field(default_factory=lambda: FenceReport("bubblewrap"))
 
+    def port(self, workspace: Path, index: int) -> int:
+        """The same for every workspace: each command has a loopback of its own."""
+        del workspace
+        return forwarded_port(index)
+
     def wrap(
         self,
         spec: CommandSpec,
@@ -80,19 +76,19 @@ class BubblewrapFence:
         mirror: Path | None = None,
     ) -> CommandSpec:
         """See `Fence.wrap`. What belongs to the fence lies beside `home` in the folder `.fence`."""
-        _check_apart(workspace, home, [*read_only, *sockets])
-        keep = _own_folder(home.parent / ".fence")
+        check_apart(workspace, home, [*read_only, *sockets])
+        keep = own_folder(home.parent / ".fence")
         inside = spec.argv if spec.argv is not None else ("/bin/sh", "-e", "-c", spec.script or "")
         options = [
             *_isolation(network),
             *_kernel_interfaces(),
             *self._system(network),
-            *_temporary(keep, [workspace, home, self.data, *_python_folders(), *read_only]),
-            *self._shown([*_python_folders(), *read_only]),
+            *_temporary(keep, [workspace, home, self.data, *python_folders(), *read_only]),
+            *self._shown([*python_folders(), *read_only]),
             *_sockets(sockets),
             *_repository(mirror, workspace, keep / workspace.name),
-            *_bind("--bind", _checked(home)),
-            *_bind("--bind", _checked(workspace)),
+            *_bind("--bind", checked(home)),
+            *_bind("--bind", checked(workspace)),
             "--remount-ro", "/",
             *_environment(spec.env),
             "--chdir", spec.cwd,
@@ -118,7 +114,7 @@ class BubblewrapFence:
                 options += ["--symlink", os.readlink(place), place]
             elif place.is_dir():
                 options += ["--ro-bind", place, place]
-        for name in _ETC:
+        for name in ETC:
             options += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
         for name in _ETC_WRITTEN:
             options += ["--ro-bind", self._written / name, f"/etc/{name}"]
@@ -130,7 +126,7 @@ class BubblewrapFence:
         """Folders to read; should one of them hold the data folder, an empty one appears in its place."""
         wanted = list(dict.fromkeys(Path(os.path.abspath(folder)) for folder in folders))
         for folder in wanted:
-            if folder in _NEVER_SHOWN or Path(os.path.realpath(folder)) in _NEVER_SHOWN:
+            if folder in NEVER_SHOWN or Path(os.path.realpath(folder)) in NEVER_SHOWN:
                 raise FenceRefused(f"the folder {folder} holds too much to be shown to a command")
         data = Path(os.path.realpath(self.data))
         shown = [Path("/usr"), *(Path(os.path.realpath(folder)) for folder in wanted)]
@@ -142,7 +138,7 @@ class BubblewrapFence:
 
     @cached_property
     def _written(self) -> Path:
-        folder = _own_folder(self.data / "run" / "fence" / "etc")
+        folder = own_folder(self.data / "run" / "fence" / "etc")
         for name, content in _ETC_WRITTEN.items():
             file = folder / name
             if not file.is_file() or file.read_text(encoding="ascii") != content:
@@ -190,13 +186,7 @@ def _temporary(keep: Path, shown: Sequence[Path]) -> list[str | Path]:
     """
     if any(folder.is_relative_to(_TEMPORARY) for folder in shown):
         return ["--size", str(_MEMORY_FOLDER_BYTES), "--tmpfs", _TEMPORARY]
-    return ["--bind", _own_folder(keep / "tmp"), _TEMPORARY]
-
-
-def _python_folders() -> list[Path]:
-    """DevTeam's own Python with its packages, wherever they are, and DevTeam itself."""
-    prefixes = [sys.prefix, sys.base_prefix, os.path.realpath(sys.base_prefix)]
-    return [*map(Path, prefixes), Path(__file__).resolve().parents[2]]
+    return ["--bind", own_folder(keep / "tmp"), _TEMPORARY]
 
 
 def _sockets(sockets: Sequence[Path]) -> list[str | Path]:
@@ -209,7 +199,7 @@ def _sockets(sockets: Sequence[Path]) -> list[str | Path]:
 def _repository(mirror: Path | None, workspace: Path, keep: Path) -> list[str | Path]:
     if mirror is None:
         return []
-    made = private_repository(mirror, workspace, _own_folder(keep))
+    made = private_repository(mirror, workspace, own_folder(keep))
     return ["--bind", made.folder, made.shown_at, *_bind("--ro-bind", made.objects)]
 
 
@@ -223,23 +213,3 @@ def _bind(how: str, folder: Path) -> list[str | Path]:
 
 def _binds(how: str, folders: Iterable[Path]) -> list[str | Path]:
     return [word for folder in folders for word in _bind(how, folder)]
-
-
-def _own_folder(folder: Path) -> Path:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return _checked(folder)
-
-
-def _check_apart(workspace: Path, home: Path, others: Sequence[Path]) -> None:
-    """What is mounted must not lie where a command can turn it into a link to something else."""
-    for writable in (workspace, home, home.parent / ".fence"):
-        for path in (workspace, home, *others):
-            if path != writable and path.is_relative_to(writable):
-                raise FenceRefused(f"{path} lies inside {writable}, where the command can change it")
-
-
-def _checked(folder: Path) -> Path:
-    """A folder that is to be written: one that became a link would open whatever it leads to."""
-    if folder.is_symlink() or not folder.is_dir():
-        raise FenceRefused(f"{folder} is not a folder of the engine's own")
-    return folder

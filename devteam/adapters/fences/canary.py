@@ -1,12 +1,13 @@
 """Tries from inside a fence what must not work there, and tells what did.
 
-Run by file path as `python -I -S canary.py JSON`, standard library only; the answer is one JSON object on standard
+Run as `python -I -S -c SOURCE JSON`, standard library only; the answer is one JSON object on standard
 output. Every attempt is harmless where it succeeds.
 """
 
 import ctypes
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -14,6 +15,7 @@ import time
 from typing import Any
 
 CLONE_NEWUSER = 0x10000000
+PTRACE_SEIZE = 0x4206
 MEGABYTE = 2**20
 
 
@@ -54,6 +56,52 @@ def connects(address: tuple[str, int]) -> bool:
     return True
 
 
+def connects_in_passing(address: tuple[str, int]) -> bool:
+    """Whether sending connects where connecting is refused: TCP's fast open."""
+    with socket.socket() as attempt:
+        attempt.settimeout(0.3)
+        try:
+            attempt.sendto(b"x", socket.MSG_FASTOPEN, address)
+        except OSError:
+            return False
+    return True
+
+
+def sends(address: tuple[str, int]) -> bool:
+    """Whether a datagram leaves."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attempt:
+            attempt.sendto(b"x", address)
+    except OSError:
+        return False
+    return True
+
+
+def meets(path: str) -> bool:
+    """Whether somebody answers at a Unix socket; a path that begins with @ is an abstract name."""
+    try:
+        with socket.socket(socket.AF_UNIX) as attempt:
+            attempt.settimeout(0.3)
+            attempt.connect("\0" + path[1:] if path.startswith("@") else path)
+    except OSError:
+        return False
+    return True
+
+
+def reaches(pid: int) -> bool:
+    """Whether that process could be signalled, traced or held to other limits; none of it is done."""
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        pass
+    else:
+        return True
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.prlimit(pid, resource.RLIMIT_CORE, None, ctypes.create_string_buffer(16)) == 0:
+        return True
+    return bool(library.ptrace(PTRACE_SEIZE, pid, None, None) == 0)
+
+
 def in_child(action: Any) -> int:
     """How a child that does this ends: its exit code, or minus a signal."""
     child = os.fork()
@@ -72,6 +120,26 @@ def make_user_namespace() -> None:
     """Raises OSError where the kernel refuses."""
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWUSER) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
+
+
+def shares_memory() -> bool:
+    """Whether memory can be had that any process of this user may open."""
+    library = ctypes.CDLL(None, use_errno=True)
+    made = library.shmget(0, 4096, 0o1600)  # IPC_PRIVATE, IPC_CREAT
+    if made >= 0:
+        library.shmctl(made, 0, None)  # IPC_RMID
+    return bool(made >= 0)
+
+
+def throttled() -> int:
+    """How often the control group that is visible inside had to wait for its next share of the processor."""
+    for path in ("/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/cpu/cpu.stat"):
+        try:
+            with open(path, encoding="ascii") as file:
+                return int(dict(line.split() for line in file)["nr_throttled"])
+        except (OSError, KeyError, ValueError):
+            continue
+    return 0
 
 
 def most_processes(limit: int) -> int:
@@ -116,11 +184,17 @@ def look(wanted: dict[str, Any]) -> dict[str, Any]:
         "wroteBeside": writes(wanted["outside"]),  # may be a folder of the fence's own: whoever sent us looks outside
         "writesInside": writes(wanted["inside"]),
         "connects": [address for address in wanted["addresses"] if connects((address[0], address[1]))],
+        "connectsInPassing": [address for address in wanted["addresses"] if connects_in_passing(tuple(address))],
+        "sends": sends(tuple(wanted["datagrams"])),
+        "meets": [path for path in wanted["unixSockets"] if meets(path)],
+        "reaches": [pid for pid in wanted["outsiders"] if reaches(pid)],
+        "sharesMemory": shares_memory(),
         "processes": sum(name.isdigit() for name in os.listdir("/proc")),
         "capabilities": any(capabilities),
         "newPrivileges": status.get("NoNewPrivs") != "1",
         "userNamespace": in_child(make_user_namespace) == 0,
         "environment": sorted(os.environ),
+        "throttled": throttled(),
         "memoryEnd": in_child(lambda: bytearray(wanted["memoryMegabytes"] * MEGABYTE)),
         "mostProcesses": most_processes(wanted["processes"]),
     }

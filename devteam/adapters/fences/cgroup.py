@@ -51,7 +51,7 @@ class Hierarchies:
 
     def make(self, name: str, limits: ResourceLimits) -> "Group":
         """A group with limits; its folders are there when this returns. Raises OSError."""
-        full = f"{_owner_part()}-{name}"
+        full = f"{owner_part()}-{name}"
         folders = {controller: parent / full for controller, parent in self.parents.items()}
         group = Group(folders, self.versions, self.unified / full if self.unified else None)
         try:
@@ -78,7 +78,7 @@ class Hierarchies:
         """Kill and remove the groups of processes that are gone; how many there were."""
         parents = {*self.parents.values(), *([self.unified] if self.unified else [])}
         names = {entry.name for parent in parents if parent.is_dir() for entry in parent.iterdir() if entry.is_dir()}
-        orphans = [name for name in names if is_orphaned(_owner_of(name))]
+        orphans = [name for name in names if is_orphaned(owner_of(name))]
         for name in orphans:
             folders = {controller: parent / name for controller, parent in self.parents.items()}
             Group(folders, self.versions, self.unified / name if self.unified else None).remove()
@@ -162,12 +162,14 @@ def _remove_folder(folder: Path) -> None:
             time.sleep(0.005)
 
 
-def _owner_part() -> str:
+def owner_part() -> str:
+    """This process as a part of a name."""
     pid, started, namespace = owner_identity().split(":", 2)
     return f"{pid}-{started}-{''.join(filter(str.isdigit, namespace))}"
 
 
-def _owner_of(name: str) -> str:
+def owner_of(name: str) -> str:
+    """Whom a name that begins with such a part belongs to."""
     pid, started, namespace = (*name.split("-", 3), "", "", "")[:3]
     return f"{pid}:{started}:pid:[{namespace}]"
 

@@ -1,6 +1,7 @@
 """Offers Unix sockets on 127.0.0.1 inside a fence without a network, and runs the command beside that.
 
-Run by file path as `python -I -S forward.py [PORT=SOCKET ...] -- COMMAND ...`, standard library only; the exit status
+Run as `python -I -S forward.py [PORT=SOCKET ...] -- COMMAND ...`, standard library only; SOCKET is a path, or HOST:PORT
+where another machine relays. The exit status
 is the command's own (128 and the number for a signal).
 """
 
@@ -36,8 +37,16 @@ def main(arguments: list[str]) -> int:
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in range(3):
         os.dup2(null, descriptor)  # the pipes end with the command
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = os.waitstatus_to_exitcode(wait_for(child))
     return code if code >= 0 else 128 - code
+
+
+def wait_for(child: int) -> int:
+    """Its status; as the first process of a container this one also buries those whose parents are gone."""
+    while True:
+        ended, status = os.waitpid(-1, 0)
+        if ended == child:
+            return status
 
 
 def serve(listener: socket.socket, path: str) -> None:
@@ -49,17 +58,29 @@ def serve(listener: socket.socket, path: str) -> None:
             time.sleep(0.05)
             continue
         near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        far = socket.socket(socket.AF_UNIX)
         try:
-            far.connect(path)
+            far = connect(path)
         except OSError:
             near.close()
-            far.close()
             continue
         left = [2]
         lock = threading.Lock()
         for source, target in ((near, far), (far, near)):
             threading.Thread(target=relay, args=(source, target, left, lock), daemon=True).start()
+
+
+def connect(path: str) -> socket.socket:
+    """To whoever serves there. Raises OSError."""
+    if not path.startswith("/"):
+        host, _, port = path.rpartition(":")
+        return socket.create_connection((host.strip("[]"), int(port)), timeout=None)
+    far = socket.socket(socket.AF_UNIX)
+    try:
+        far.connect(path)
+    except OSError:
+        far.close()
+        raise
+    return far
 
 
 def relay(source: socket.socket, target: socket.socket, left: list[int], lock: threading.Lock) -> None:

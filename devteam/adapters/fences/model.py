@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, Self
 from devteam.adapters.processes import CommandSpec
 
 State = Literal["enforced", "watched", "absent"]
+Kind = Literal["bubblewrap", "landlock", "container", "kubernetes", "none"]
 PARTS = ("filesystem", "network", "processes", "privileges", "cpu", "memory", "disk", "bandwidth")
 REQUIRED = ("filesystem", "network", "processes", "privileges")
 """Without these a fence does not hold, whatever else it does."""
@@ -79,7 +80,7 @@ class Part:
 class FenceReport:
     """What canaries showed of a fence on this machine; the parts are those named in PARTS."""
 
-    kind: Literal["bubblewrap", "none"]
+    kind: Kind
     parts: Mapping[str, Part] = field(default_factory=dict)
 
     @property
@@ -118,6 +119,10 @@ class Fence(Protocol):
         """What it was proven to hold."""
         ...
 
+    def port(self, workspace: Path, index: int) -> int:
+        """Where a command in that workspace finds the socket of that number on 127.0.0.1."""
+        ...
+
     def wrap(
         self,
         spec: CommandSpec,
@@ -132,7 +137,7 @@ class Fence(Protocol):
         """The same command inside the fence.
 
         It may write in `workspace` and `home`, which keep their paths and lie in a folder of the engine's own, and read
-        `read_only`. The Unix socket number i of `sockets` is offered on 127.0.0.1:`forwarded_port(i)` when the network
+        `read_only`. The Unix socket number i of `sockets` is offered on 127.0.0.1:`port(workspace, i)` when the network
         is "none". `mirror` is the repository that the workspace is a worktree of; with it git works inside, on a
         repository of its own. Raises FenceRefused.
         """
@@ -140,5 +145,5 @@ class Fence(Protocol):
 
 
 def forwarded_port(index: int) -> int:
-    """Where a command inside the fence finds the socket of that number on 127.0.0.1."""
+    """Where a fence with a network of its own offers the socket of that number."""
     return FIRST_FORWARDED_PORT + index

@@ -46,7 +46,8 @@ class CommandSpec:
 
     An `interactive` command has its standard input and output to itself, for a protocol; only its standard error is
     output then. `cgroups` are folders of control groups to enter, `limits` are resource limits by the kernel's names
-    (FSIZE, AS, NPROC), `inputs` are what can be read from further descriptors, 64 to 127.
+    (FSIZE, AS, NPROC), `inputs` are what can be read from further descriptors, 64 to 127. What does not `freeze` is the
+    client of something that runs elsewhere: to pause it raises NotFrozen.
     """
 
     cwd: Path
@@ -61,6 +62,7 @@ class CommandSpec:
     cgroups: tuple[Path, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
     inputs: Mapping[int, bytes] = field(default_factory=dict)
+    freezes: bool = True
 
     def __post_init__(self) -> None:
         if (self.argv is None) == (self.script is None):
@@ -111,6 +113,7 @@ class RunningCommand:
         self.pid: int | None = None
         self._streams = streams
         self.isolation: Isolation = "subreaper"
+        self._freezes = True
         self._runner = runner
         self._identity = identity
         self._output = output
@@ -153,6 +156,7 @@ class RunningCommand:
             ours.pop_all()
         pipes = (io.FileIO(stdin, "wb"), io.FileIO(stdout, "rb")) if spec.interactive else None
         running = cls(runner, identity, output, os.fdopen(reports, "rb"), pipes)
+        running._freezes = spec.freezes
         running._reader.start()
         running._send(_wire_form(spec, marks, streams))
         running._await_start()
@@ -197,6 +201,8 @@ class RunningCommand:
 
     def pause(self) -> None:
         """Freeze the whole tree; returns when it is frozen, or has ended. Raises NotFrozen after 5 s."""
+        if not self._freezes:
+            raise NotFrozen("the processes run in another engine's hands, which cannot freeze them")
         self._order("pause", "the processes could not be frozen in time")
 
     def resume(self) -> None:
