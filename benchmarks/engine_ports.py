@@ -44,7 +44,7 @@ class NoRepository:
         self._root = root
         self._heads: dict[UUID, str] = {}
 
-    def prepare(self, job: Job) -> Prepared:
+    def prepare(self, job: Job, bundle: bytes | None = None) -> Prepared:
         return Prepared(self.path(job.ref.attempt_id), self.base_head(job), f"task/{job.task_id}")
 
     def reset(self, job: Job, commit: str) -> Path:

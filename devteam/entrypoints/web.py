@@ -1,6 +1,7 @@
 """The web process: builds the objects, wires them to the HTTP edge, starts and stops what runs beside it."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ import devteam
 from devteam.access.model import SESSION_COOKIE, Actor
 from devteam.access.routes import router as access_routes
 from devteam.access.service import AccessService
+from devteam.adapters.git.bundles import GitBundles
 from devteam.adapters.git.linking import probe_repository
 from devteam.adapters.secret_box import SecretBox
 from devteam.approvals.routes import router as approval_routes
@@ -21,13 +23,17 @@ from devteam.approvals.service import ApprovalService
 from devteam.customers.routes import router as customer_routes
 from devteam.customers.service import CustomerService
 from devteam.entrypoints.catalogue import executor_profiles
+from devteam.executions.again import Again
+from devteam.executions.again_routes import router as again_routes
 from devteam.executions.agent_routes import router as agent_routes
 from devteam.executions.agents import Agents
 from devteam.executions.artifact_routes import router as artifact_routes
 from devteam.executions.artifacts import Artifacts
+from devteam.executions.bundles import BUNDLE_LIMIT
 from devteam.executions.reads import ExecutionReads, LivePosition
 from devteam.executions.routes import router as execution_routes
 from devteam.executions.service import ExecutionService
+from devteam.executions.take_over import TakeOver
 from devteam.incidents.routes import router as incident_routes
 from devteam.incidents.service import IncidentService
 from devteam.kit import openapi, problems
@@ -54,6 +60,7 @@ log = get_logger(__name__)
 
 TIDY_SECONDS = 3600.0
 API_VERSION = "1.0"
+_HAND_BACK = re.compile(r"/api/devteam/attempts/[^/]+/hand-back")
 TAGS = [
     {"name": "access", "description": "Sign-in, sessions and users."},
     {"name": "customers", "description": "Customers, their pages and what happened to them."},
@@ -87,7 +94,11 @@ def create_app(settings: WebSettings, *, clock: Clock = utc_now, probe: Reposito
     hub = LiveHub(database, clock, _authenticate(access), allowed_origins=settings.allowed_origins)
     app.state.live_hub = hub
     app.state.provided = _services(settings, database, clock, probe, access, hub)
-    app.add_middleware(RequestGuard, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        RequestGuard,
+        max_body_bytes=settings.max_body_bytes,
+        larger={_HAND_BACK: max(BUNDLE_LIMIT, settings.max_body_bytes)},
+    )
     problems.install(app)
     for router in (
         access_routes,
@@ -97,6 +108,7 @@ def create_app(settings: WebSettings, *, clock: Clock = utc_now, probe: Reposito
         execution_routes,
         agent_routes,
         artifact_routes,
+        again_routes,
         approval_routes,
         incident_routes,
         provider_routes,
@@ -128,6 +140,8 @@ def _services(
         ExecutionService(database, clock),
         Agents(database, clock, executor_profiles()),
         Artifacts(database),
+        Again(database, clock),
+        TakeOver(database, clock, GitBundles(settings.data_folder / "mirrors")),
         ApprovalService(database, clock),
         IncidentService(database, clock),
         ProviderService(database, clock, SecretBox(settings.data_folder / "run" / "secret.key")),

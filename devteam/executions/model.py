@@ -58,6 +58,7 @@ class Stop(StrEnum):
     CANCEL = "cancel"
     ABORT = "abort"
     EMERGENCY = "emergency"
+    TAKE_OVER = "take_over"
 
 
 _E = ExecutionStatus

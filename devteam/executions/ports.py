@@ -8,11 +8,26 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
+from devteam.executions.checks.changes import Changes
 from devteam.executions.lifecycle import RunRef
 from devteam.executions.model import Phase
+from devteam.executions.requests import PERSON, RequestKind, Start
 from devteam.projects.gates import BuiltinGate, Command, Gate, GateStage, HttpGate, RepositoryGate
 from devteam.projects.schemas import DeliveryMode
 from devteam.tasks.schemas import Criterion, TaskCommand
+
+
+@dataclass(frozen=True)
+class Again:
+    """What a person asked of this attempt: to go on from an earlier one, or to take over what a person did."""
+
+    kind: RequestKind
+    base_attempt_id: UUID
+    start: Start
+    from_round: int | None
+    from_ordinal: int | None
+    instructions: str | None
+    author: str
 
 
 @dataclass(frozen=True)
@@ -46,7 +61,29 @@ class Job:
     model: str | None = None
     agent_command: tuple[str, ...] | None = None
     budget_usd: float | None = None
+    egress: tuple[str, ...] = ()
+    protected_paths: tuple[str, ...] = ()
+    refused_commands: tuple[str, ...] = ()
     session_id: str | None = None
+    again: Again | None = None
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a person did the work: nothing runs in execution, and their commits are delivered as they are."""
+        return self.executor == PERSON
+
+    @property
+    def needs_fence(self) -> bool:
+        """Whether the workspace may hold what an agent wrote, so that nothing of it runs without a fence."""
+        if self.by_person:
+            return self.again is None or self.again.start.by_agent
+        return self.executor != "command"
+
+    @property
+    def begins_at(self) -> str | None:
+        """The commit whose files the first round begins with; None before planning has found the base."""
+        start = None if self.again is None else self.again.start.start_commit
+        return start or self.base_commit
 
     @property
     def marker(self) -> str:
@@ -183,8 +220,10 @@ class Prepared:
 class Workspaces(Protocol):
     """Isolated workspaces on the project's mirror. Every method may be run again after a kill."""
 
-    def prepare(self, job: Job) -> Prepared:
-        """Fetch the project's repository and make the worktree at the newest base commit."""
+    def prepare(self, job: Job, bundle: bytes | None = None) -> Prepared:
+        """Fetch the project's repository and make the worktree: at the newest base commit, or where an earlier attempt
+        is gone on from. `bundle` holds the commits that a person handed back.
+        """
         ...
 
     def reset(self, job: Job, commit: str) -> Path:
@@ -192,7 +231,10 @@ class Workspaces(Protocol):
         ...
 
     def save(self, job: Job) -> str:
-        """Put the worktree's state into git; the commit, or the base commit when nothing changed."""
+        """Put the worktree's state into git; the commit, or the base commit when nothing changed.
+
+        What each round saved stays in the mirror.
+        """
         ...
 
     def salvage(self, job: Job) -> str | None:
@@ -209,6 +251,10 @@ class Workspaces(Protocol):
 
     def diff(self, job: Job, base: str, commit: str) -> tuple[str, bool]:
         """The unified diff, and whether it was cut."""
+        ...
+
+    def inspect(self, job: Job, base: str, commit: str, wants_text: Callable[[str], bool]) -> Changes:
+        """All that changed, line by line, for checks; with the whole texts of the files that are chosen."""
         ...
 
     def discard(self, job: Job) -> None:

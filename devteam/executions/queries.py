@@ -43,6 +43,15 @@ ATTEMPT_COLUMNS = f"""a.*, t.title AS task_title,
                       'seconds', g.seconds, 'tests', g.tests, 'measures', g.measures, 'text', g.text,
                       'output_tail', g.output_tail, 'commit', g.commit) ORDER BY g.id)
                   FROM gate_results g WHERE g.attempt_id = a.id), '[]') AS gates,
+        coalesce((SELECT jsonb_agg(jsonb_build_object('round', r.round, 'base_commit', r.base_commit,
+                      'work_commit', r.work_commit, 'at', r.at) ORDER BY r.round)
+                  FROM attempt_rounds r WHERE r.attempt_id = a.id), '[]') AS rounds,
+        (SELECT jsonb_build_object('id', q.id, 'wanted', q.kind, 'task_id', q.task_id,
+                    'base_attempt_id', q.base_attempt_id, 'attempt_id', q.attempt_id, 'from_round', q.from_round,
+                    'from_ordinal', q.from_ordinal, 'start_commit', q.start_commit, 'executor', q.executor,
+                    'model', q.model, 'budget_usd', q.budget_usd, 'instructions', q.instructions,
+                    'author', q.author, 'requested_at', q.requested_at)
+         FROM attempt_requests q WHERE q.attempt_id = a.id) AS request,
         {USED}"""
 """What `AttemptView` is made of, for an attempt `a` and its task `t`."""
 

@@ -10,7 +10,8 @@ from devteam.access.rules import Permission, check
 from devteam.customers.schemas import CustomerCard
 from devteam.events.queries import activity_page
 from devteam.events.schemas import ActivityPage
-from devteam.executions import queries
+from devteam.executions import queries, requests
+from devteam.executions.requests import AttemptRequest
 from devteam.executions.schemas import (
     AttemptView,
     CustomerSnapshot,
@@ -51,9 +52,10 @@ class ExecutionAnswer(View):
 
 
 class TaskAttempts(View):
-    """All attempts at a task, oldest first."""
+    """All attempts at a task, oldest first, and what a person asked of the next one, if somebody did."""
 
     attempts: list[AttemptView]
+    request: AttemptRequest | None
 
 
 class LivePosition:
@@ -142,7 +144,9 @@ class ExecutionReads:
             if customer_id is None or not actor.sees(customer_id):
                 raise NotFound("There is no such task.")
             check(actor, Permission.READ, customer_id)
-            return TaskAttempts(attempts=queries.attempts_of_task(connection, task_id))
+            return TaskAttempts(
+                attempts=queries.attempts_of_task(connection, task_id), request=requests.waiting(connection, task_id)
+            )
 
     def workers(self, actor: Actor) -> WorkerList:
         """Workers that live or died lately."""

@@ -8,6 +8,7 @@ from pydantic import Field
 from devteam.approvals.schemas import ApprovalView
 from devteam.customers.schemas import CustomerCard
 from devteam.executions.model import ExecutionStatus, Monitoring, Outcome, PauseMode, Phase
+from devteam.executions.requests import AttemptRequest
 from devteam.incidents.schemas import IncidentView
 from devteam.kit.db import Row
 from devteam.kit.wire import Input, Reason, UtcTime, View
@@ -134,6 +135,15 @@ class Used(View):
     cost_usd: float | None
 
 
+class SavedRound(View):
+    """What a round of an attempt left; another attempt can begin there."""
+
+    round: int
+    base_commit: str
+    work_commit: str
+    at: UtcTime
+
+
 class AttemptView(Used):
     """An attempt as shown, with its phases, gate results, and what its model calls came to."""
 
@@ -172,10 +182,15 @@ class AttemptView(Used):
     finished_at: UtcTime | None
     phases: list[PhaseSpan]
     gates: list[GateResult]
+    rounds: list[SavedRound]
+    request: AttemptRequest | None
+    taken_over_by: str | None
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> "AttemptView":
-        """From a row of `attempts` with `task_title`, `phases` and `gates` as JSON arrays, and `used` as an object."""
+        """From a row of `attempts` with `task_title`, `phases`, `gates` and `rounds` as JSON arrays, and `request` and
+        `used` as objects.
+        """
         stat = row.diff_stat
         return cls(
             id=row.id,
@@ -212,6 +227,9 @@ class AttemptView(Used):
             finished_at=row.finished_at,
             phases=[PhaseSpan(**span) for span in row.phases],
             gates=[GateResult(**gate) for gate in row.gates],
+            rounds=[SavedRound(**saved) for saved in row.rounds],
+            request=None if row.request is None else AttemptRequest(**row.request),
+            taken_over_by=row.taken_over_by,
             **row.used,
         )
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from devteam.access.model import Actor
 from devteam.access.rules import Permission, check
 from devteam.customers.change import CustomerChange, customer_change
+from devteam.executions import requests
 from devteam.executions.model import ExecutionStatus, PauseMode, Stop
 from devteam.executions.queries import execution_row, execution_view
 from devteam.executions.schemas import ExecutionView, StoppedExecutions
@@ -179,6 +180,7 @@ class ExecutionService:
                     change.record("task_cancel_requested", "task", task_id, reason=reason, title=row.title)
             else:
                 text = reason or f"Cancelled by {actor.name}."
+                requests.withdraw(change.connection, task_id, now=change.now)
                 tasks.move_task(
                     change.connection, row, TaskStatus.CANCELLED, now=change.now, reason_code="cancelled", reason=text
                 )

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, NoReturn
 
 from fastapi import Response
@@ -37,11 +37,14 @@ class _Disconnected(Exception):
 
 
 class RequestGuard:
-    """ASGI middleware around the whole HTTP application."""
+    """ASGI middleware around the whole HTTP application. `larger` are paths whose bodies may be that large."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, max_body_bytes: int, larger: Mapping[re.Pattern[str], int] | None = None
+    ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._larger = dict(larger or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Guard one request."""
@@ -63,31 +66,32 @@ class RequestGuard:
         if scope["method"] in _BODILESS:
             await self._app(scope, receive, answer)
             return
-        body = await self._read_body(receive)
-        refusal = self._too_large() if body is None else refuse_body(scope, body)
+        limit = next((size for path, size in self._larger.items() if path.fullmatch(scope["path"])), None)
+        limit = limit or self._max_body_bytes
+        body = await self._read_body(receive, limit)
+        refusal = self._too_large(limit) if body is None else refuse_body(scope, body)
         if refusal is not None:
             await refusal(scope, receive, answer)
             return
         await self._app(scope, _replay(body or b"", receive), answer)
 
-    async def _read_body(self, receive: Receive) -> bytes | None:
+    async def _read_body(self, receive: Receive, limit: int) -> bytes | None:
         """The whole body; None when it is larger than allowed."""
         kept: list[bytes] = []
         size = 0
         async for chunk in _chunks(receive):
             size += len(chunk)
-            if size <= self._max_body_bytes:
+            if size <= limit:
                 kept.append(chunk)
             elif size > self._max_body_bytes * DRAIN_FACTOR:
                 break
-        return b"".join(kept) if size <= self._max_body_bytes else None
+        return b"".join(kept) if size <= limit else None
 
-    def _too_large(self) -> Response:
-        limit = self._max_body_bytes // 1024
+    def _too_large(self, limit: int) -> Response:
         return problem_response(
             413,
             "body_too_large",
-            f"The request is larger than the {limit} KiB that are allowed.",
+            f"The request is larger than the {limit // 1024} KiB that are allowed.",
             headers={"Connection": "close"},
         )
 

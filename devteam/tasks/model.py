@@ -35,13 +35,14 @@ TASK_MOVES: Mapping[TaskStatus, frozenset[TaskStatus]] = {
     ),
     _S.ERROR_SOLVING: frozenset({_S.IN_PROGRESS, _S.BLOCKED, _S.FAILED, _S.CANCELLED, _S.PENDING}),
     _S.BLOCKED: frozenset({_S.PENDING, _S.CANCELLED, _S.SKIPPED}),
-    _S.COMPLETED: frozenset({_S.FAILED}),
+    _S.COMPLETED: frozenset({_S.FAILED, _S.PENDING}),
     _S.FAILED: frozenset({_S.PENDING, _S.CANCELLED}),
     _S.SKIPPED: frozenset({_S.PENDING}),
     _S.CANCELLED: frozenset({_S.PENDING}),
 }
 """`pending -> completed` is a person finishing a manual task; `completed -> failed` is a regression that
-monitoring found; back to `pending` is a retry, or the release of a task whose attempt was stopped."""
+monitoring found, `completed -> pending` a delivery on a branch that a person sent back or took over; back to
+`pending` otherwise is a retry, or the release of a task whose attempt was stopped."""
 
 FINAL = frozenset({_S.COMPLETED, _S.FAILED, _S.SKIPPED, _S.CANCELLED})
 RUNNING = frozenset({_S.IN_PROGRESS, _S.VERIFYING, _S.ERROR_SOLVING})

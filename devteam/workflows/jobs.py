@@ -7,8 +7,9 @@ from pydantic import TypeAdapter
 
 from devteam.executions.lifecycle import RunRef
 from devteam.executions.model import Phase
-from devteam.executions.ports import Job
-from devteam.kit.db import Database, sql
+from devteam.executions.ports import Again, Job
+from devteam.executions.requests import RequestKind, Start
+from devteam.kit.db import Database, Row, sql
 from devteam.kit.errors import Fenced
 from devteam.projects.schemas import DeliveryMode, Gate
 from devteam.tasks.schemas import Criterion, TaskCommand
@@ -23,8 +24,14 @@ def load_job(database: Database, attempt_id: UUID, run: int) -> Job:
         row = connection.execute(
             sql(
                 """SELECT a.*, t.title, t.description, t.command, t.acceptance_criteria, p.repository, p.base_branch,
-                       p.delivery_mode, p.gates, p.monitoring_window_seconds, p.model, p.agent_command, p.budget_usd
+                       p.delivery_mode, p.gates, p.monitoring_window_seconds, p.model, p.agent_command, p.budget_usd,
+                       p.egress_allow, p.protected_paths,
+                       p.refused_commands,
+                       q.kind AS wanted, q.base_attempt_id, q.from_round, q.from_ordinal, q.start_commit,
+                       q.base_commit AS start_base, q.onto_commit, q.branch AS start_branch, q.by_agent,
+                       q.model AS wanted_model, q.budget_usd AS wanted_budget, q.instructions, q.author
                    FROM attempts a JOIN tasks t ON t.id = a.task_id JOIN projects p ON p.id = a.project_id
+                   LEFT JOIN attempt_requests q ON q.attempt_id = a.id
                    WHERE a.id = :id AND a.run = :run"""
             ),
             {"id": attempt_id, "run": run},
@@ -56,8 +63,31 @@ def load_job(database: Database, attempt_id: UUID, run: int) -> Job:
         commit=row.commit,
         merged_commit=row.merged_commit,
         monitor_until=row.monitor_until,
-        model=row.model,
+        model=row.wanted_model or row.model,
         agent_command=None if row.agent_command is None else tuple(row.agent_command),
-        budget_usd=row.budget_usd,
+        budget_usd=row.wanted_budget or row.budget_usd,
+        egress=tuple(row.egress_allow),
+        protected_paths=tuple(row.protected_paths),
+        refused_commands=tuple(row.refused_commands),
         session_id=row.session_id,
+        again=None if row.wanted is None else _again(row),
+    )
+
+
+def _again(row: Row[Any]) -> Again:
+    """What a person asked of the attempt."""
+    return Again(
+        kind=RequestKind(row.wanted),
+        base_attempt_id=row.base_attempt_id,
+        start=Start(
+            base_commit=row.start_base,
+            start_commit=row.start_commit,
+            onto_commit=row.onto_commit,
+            branch=row.start_branch,
+            by_agent=row.by_agent,
+        ),
+        from_round=row.from_round,
+        from_ordinal=row.from_ordinal,
+        instructions=row.instructions,
+        author=row.author,
     )

@@ -22,13 +22,16 @@ from devteam.executions.ports import (
     DeliveryConflict,
     Executor,
     Job,
+    Prepared,
     Workspaces,
 )
+from devteam.executions.requests import RequestKind
 from devteam.kit.db import UNAVAILABLE, Database
 from devteam.kit.errors import DevTeamError, Fenced
 from devteam.kit.log import get_logger
 from devteam.projects.gates import BuiltinGate, Gate, GateStage, HttpGate
 from devteam.tasks.model import TaskStatus
+from devteam.workflows.desk import BLOCKED
 from devteam.workflows.handle import RunHandle, Stopped
 from devteam.workflows.jobs import load_job
 from devteam.workflows.output import OutputLog
@@ -121,8 +124,11 @@ class AttemptPhases:
     def _plan(self, job: Job) -> str:
         if job.executor == "command" and job.command is None:
             return self._block("no_command", "The task has no command that the executor could run.")
+        if job.executor == "command" and job.again is not None and job.again.start.by_agent:
+            text = "Commands run without a fence, so not over files that an agent wrote; run it again from its begin."
+            return self._block("no_fence", text)
         self._output.note(f"Planning: fetching {job.base_branch} of {job.repository}")
-        prepared = self._tools.workspaces.prepare(job)
+        prepared = self._prepare(job)
         self._handle.checkpoint()
         refused = self._check_pre_execution(job, prepared.base_commit)
         if refused is not None:
@@ -140,6 +146,12 @@ class AttemptPhases:
             workspace_path=str(prepared.path),
         )
         return Phase.EXECUTION
+
+    def _prepare(self, job: Job) -> Prepared:
+        """The workspace, with what was done before that this attempt goes on from."""
+        if job.again is not None and job.again.start.start_commit is not None:
+            self._output.note(f"It goes on from {job.again.start.start_commit[:12]}, as {job.again.author} asked")
+        return self._tools.workspaces.prepare(job, self._lifecycle.handed_bundle(job.ref) if job.by_person else None)
 
     def _check_pre_execution(self, job: Job, base: str) -> GateRecord | None:
         """The first required pre-execution gate that does not hold on the base."""
@@ -170,10 +182,12 @@ class AttemptPhases:
         end = executor.run(job, workspace, self._handle, self._output.write)
         self._output.note(end.describe())
         self._handle.checkpoint()
-        work = self._tools.workspaces.save(job)
-        stat = self._keep_diff(job, work)
+        work = job.begins_at if job.by_person else self._tools.workspaces.save(job)
+        assert work is not None
+        stat = self._keep_round(job, work)
         if not end.succeeded:
-            return self._fail(
+            give_up = self._block if end.code == BLOCKED else self._fail
+            return give_up(
                 _failure_code(end), end.describe(), isolation=end.isolation, work_commit=work, diff_stat=stat
             )
         self._enter(Phase.QUALITY_ASSURANCE, isolation=end.isolation, work_commit=work, diff_stat=stat)
@@ -189,10 +203,14 @@ class AttemptPhases:
         saved = self._tools.workspaces.salvage(job)
         if saved is not None:
             self._output.note(f"The interrupted work is kept as {saved[:12]}")
-        return self._tools.workspaces.reset(job, job.work_commit or job.base_commit)
+        return self._tools.workspaces.reset(job, job.work_commit or job.begins_at or job.base_commit)
 
-    def _keep_diff(self, job: Job, work: str) -> list[tuple[str, int | None, int | None]]:
+    def _keep_round(self, job: Job, work: str) -> list[tuple[str, int | None, int | None]]:
+        """Record what the round left: its commit, to begin again from, and its diff. The lines that it changed."""
         assert job.base_commit is not None
+        base = job.base_commit
+        if work != base:
+            self._record(lambda: self._lifecycle.store_round(job.ref, job.round, base=base, work=work))
         diff, truncated = self._tools.workspaces.diff(job, job.base_commit, work)
         self._record(lambda: self._lifecycle.store_diff(job.ref.attempt_id, diff, truncated=truncated))
         return self._tools.workspaces.changes(job, job.base_commit, work)
@@ -216,6 +234,8 @@ class AttemptPhases:
         executor = self._tools.executors[job.executor]
         if not failed and executor.iterates and job.work_commit == job.base_commit and not job.criteria:
             failed.append(self._nothing_happened())
+        if not failed and self._ignores_remarks(job):
+            failed.append(self._nothing_happened("The work is as it was when it was sent back with remarks."))
         if failed and executor.iterates and job.round < MAX_ROUNDS:
             return self._send_back(job, failed[0])
         if failed:
@@ -223,9 +243,18 @@ class AttemptPhases:
         self._enter(Phase.DELIVERY)
         return Phase.DELIVERY
 
-    def _nothing_happened(self) -> GateRecord:
+    def _ignores_remarks(self, job: Job) -> bool:
+        """Whether nothing has changed since a person found the work wanting."""
+        again, work = job.again, job.work_commit
+        if again is None or again.kind is not RequestKind.SEND_BACK or again.start.start_commit is None:
+            return False
+        assert work is not None
+        return not self._tools.workspaces.changes(job, again.start.start_commit, work)
+
+    def _nothing_happened(
+        self, text: str = "The repository is unchanged, and no acceptance criterion shows that the task is done."
+    ) -> GateRecord:
         """An agent that says "done" over an unchanged repository, with nothing to show that it was done before."""
-        text = "The repository is unchanged, and no acceptance criterion shows that the task is done."
         record = GateRecord("acceptance", "a change", True, False, text)
         self._record(partial(self._lifecycle.record_gates, self._ref, [record]))
         return record
@@ -334,9 +363,9 @@ class AttemptPhases:
         job = load_job(self._tools.database, self._ref.attempt_id, self._ref.run)
         fields: dict[str, Any] = {"workspace_kept": False}
         try:
-            saved = self._tools.workspaces.salvage(job)
-            if saved is not None:
-                fields["work_commit"] = saved
+            work = self._tools.workspaces.salvage(job) or job.work_commit or job.begins_at
+            if work is not None and work != job.base_commit:
+                fields |= {"work_commit": work, "diff_stat": self._keep_round(job, work)}
             self._tools.workspaces.discard(job)
         except (DevTeamError, OSError) as exc:
             log.warning("salvage_failed", attempt=str(self._ref.attempt_id), error=str(exc))

@@ -56,7 +56,7 @@ class CommandGateRunner:
         extra = {"DEVTEAM_GATE_REPORT": str(report), "PYTEST_ADDOPTS": f"--junitxml={report}"}
         spec = _spec(command, timeout, job, folder, extra)
         held.checkpoint()
-        if job.executor == "command":
+        if not job.needs_fence:
             running = RunningCommand.start(spec)
             with held.controls(running):
                 end = _end(running.wait(tail.add))

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
+from devteam.adapters.git.bundles import parse_bundle, receive
+from devteam.adapters.git.command import GitError, GitErrorKind
 from devteam.adapters.git.delivery import (
     Conflict,
     commit_message,
@@ -15,12 +17,15 @@ from devteam.adapters.git.delivery import (
     merge_commit,
     push_base,
     push_branch,
+    rebase_commits,
     rebase_onto,
     revert_commit,
 )
 from devteam.adapters.git.store import remove_tree
 from devteam.adapters.git.workspace import Mirror
+from devteam.executions.checks.changes import Changes
 from devteam.executions.ports import BaseMoved, Delivered, DeliveryConflict, Job, Prepared, Reverted
+from devteam.executions.requests import Start
 from devteam.projects.schemas import DeliveryMode
 
 ATTEMPT_TRAILER = "DevTeam-Attempt"
@@ -42,13 +47,26 @@ class GitWorkspaces:
         """Where the attempt's worktree is or would be."""
         return self._workspaces / str(attempt_id) / "tree"
 
-    def prepare(self, job: Job) -> Prepared:
-        """Fetch, and make the worktree at the newest base commit."""
+    def prepare(self, job: Job, bundle: bytes | None = None) -> Prepared:
+        """Fetch, and make the worktree at the newest base commit, or where an earlier attempt is gone on from."""
         mirror = self.mirror(job)
         mirror.fetch()
-        base, branch, path = mirror.head(job.base_branch), task_branch(job.task_id, job.title), self._make_path(job)
-        mirror.make_worktree(path, _local_branch(job), base)
-        return Prepared(path, base, branch)
+        head, branch, path = mirror.head(job.base_branch), task_branch(job.task_id, job.title), self._make_path(job)
+        start = Start() if job.again is None else job.again.start
+        if start.start_commit is None:
+            mirror.make_worktree(path, _local_branch(job), head)
+            return Prepared(path, head, branch)
+        if bundle is not None:
+            with mirror.session() as session:
+                receive(session, parse_bundle(bundle), f"refs/devteam/attempts/{job.ref.attempt_id}/handed")
+        base = _required(start.base_commit)
+        if not (mirror.has(base) and mirror.has(start.start_commit)):
+            raise GitError(GitErrorKind.OTHER, "The work to go on from is not on this machine: another worker did it.")
+        if job.by_person:
+            # They may have brought their work up to date: then only what is beyond that is theirs.
+            base = mirror.common_ancestor(head, start.start_commit) or base
+        mirror.make_worktree(path, _local_branch(job), start.start_commit)
+        return Prepared(path, base, start.branch or branch)
 
     def reset(self, job: Job, commit: str) -> Path:
         """Make the worktree anew at exactly the commit."""
@@ -65,6 +83,7 @@ class GitWorkspaces:
             message=f"Work of attempt {job.ref.attempt_id}\n",
             ref=f"refs/devteam/attempts/{job.ref.attempt_id}/work",
             author_date=job.started_at,
+            keep=f"refs/devteam/attempts/{job.ref.attempt_id}/rounds/{job.round}",
         )
         return saved or job.base_commit
 
@@ -101,6 +120,10 @@ class GitWorkspaces:
         found = self.mirror(job).diff(base, commit)
         return found.text, found.truncated
 
+    def inspect(self, job: Job, base: str, commit: str, wants_text: Callable[[str], bool]) -> Changes:
+        """All that changed, line by line, for checks."""
+        return self.mirror(job).changes(base, commit, wants_text)
+
     def discard(self, job: Job) -> None:
         """Remove everything of the attempt's workspace folder."""
         self.mirror(job).remove_worktree(self.path(job.ref.attempt_id))
@@ -127,11 +150,12 @@ class GitDeliveries:
         """
         mirror = self._workspaces.mirror(job)
         base, work = _required(job.base_commit), _required(job.work_commit)
-        commit = make_delivery_commit(mirror, work, base, message, job.started_at)
+        onto = None if job.again is None else job.again.start.onto_commit
+        commit = work if job.by_person else make_delivery_commit(mirror, work, onto or base, message, job.started_at)
         if job.delivery_mode is DeliveryMode.BRANCH:
-            branch = task_branch(job.task_id, job.title)
+            branch = job.branch or task_branch(job.task_id, job.title)
             before_push()
-            push_branch(mirror, commit, branch, earlier=[job.commit] if job.commit else [])
+            push_branch(mirror, commit, branch, earlier=[sha for sha in (job.commit, onto) if sha])
             return Delivered(commit, branch, None)
         mirror.fetch()
         head = mirror.head(job.base_branch)
@@ -150,7 +174,10 @@ class GitDeliveries:
     def _replay(
         self, mirror: Mirror, job: Job, work: str, base: str, head: str, message: str
     ) -> BaseMoved | DeliveryConflict:
-        replayed = rebase_onto(mirror, work, base, head, message, job.started_at)
+        if job.by_person:
+            replayed = rebase_commits(mirror, work, base, head)
+        else:
+            replayed = rebase_onto(mirror, work, base, head, message, job.started_at)
         if isinstance(replayed, Conflict):
             return DeliveryConflict(head, replayed.paths)
         return BaseMoved(base_commit=head, work_commit=replayed)

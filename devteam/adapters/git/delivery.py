@@ -76,6 +76,25 @@ def rebase_onto(
         return _apply(session, base, work_commit, new_base, message, date)
 
 
+def rebase_commits(mirror: Mirror, work_commit: str, base: str, new_base: str) -> str | Conflict:
+    """The commits since `base`, one by one on `new_base`, each with its own author, date and message.
+
+    Answers `new_base` itself when it already holds all of them.
+    """
+    _check(work_commit, base, new_base)
+    with mirror.session() as session:
+        listed = session.git("rev-list", "--reverse", "--first-parent", f"{base}..{work_commit}").text.split()
+        before, current = base, new_base
+        for commit in listed:
+            merged = _merge_trees(session, session.tree(before), session.tree(current), session.tree(commit))
+            if isinstance(merged, Conflict):
+                return merged
+            if merged != session.tree(current):
+                current = session.commit_like(commit, merged, current)
+            before = commit
+        return current
+
+
 def merge_commit(mirror: Mirror, base_head: str, delivery_commit: str, message: str, date: datetime) -> str:
     """A merge of a delivery that stands on `base_head`, even though the branch could simply move forward."""
     _check(base_head, delivery_commit)

@@ -76,9 +76,28 @@ class Session:
         text = message.replace("\0", "").encode("utf-8", errors="replace")
         return self.git(*args, "-F", "-", stdin=text, env=_signature(date)).text
 
+    def commit_like(self, commit: str, tree: str, parent: str) -> str:
+        """A commit of that tree with author, dates and message of another one; the same each time it is made."""
+        shown = self.git("show", "--no-patch", "--no-show-signature", "--format=%an%n%ae%n%at%n%ct%n%B", commit)
+        name, email, authored, committed, message = shown.stdout.split(b"\n", 4)
+        env = {
+            "GIT_AUTHOR_NAME": _person(name),
+            "GIT_AUTHOR_EMAIL": _person(email),
+            "GIT_AUTHOR_DATE": f"@{int(authored)} +0000",
+            "GIT_COMMITTER_NAME": IDENTITY[0],
+            "GIT_COMMITTER_EMAIL": IDENTITY[1],
+            "GIT_COMMITTER_DATE": f"@{int(committed)} +0000",
+        }
+        return self.git("commit-tree", tree, "-p", parent, "-F", "-", stdin=message, env=env).text
+
     def tree(self, commit: str) -> str:
         """The hash of a commit's tree."""
         return self.git("rev-parse", "--verify", f"{commit}^{{tree}}").text
+
+
+def _person(text: bytes) -> str:
+    """A name or an address as git takes it; it refuses empty ones."""
+    return text.decode("utf-8", errors="replace").strip() or "unknown"
 
 
 def _signature(date: datetime) -> dict[str, str]:

@@ -11,6 +11,7 @@ STATEMENTS = """
 CREATE TABLE attempt_rounds (
     attempt_id uuid NOT NULL REFERENCES attempts,
     round integer NOT NULL CHECK (round >= 1),
+    base_commit text NOT NULL,
     work_commit text NOT NULL,
     at timestamptz NOT NULL,
     PRIMARY KEY (attempt_id, round)
