@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 from uuid import UUID
 
+BUNDLE_LIMIT = 32 * 1024 * 1024
+"""Bytes of a bundle that is handed back; it holds only what the person changed."""
 History = Literal["work", "whole"]
 
 

@@ -35,9 +35,6 @@ from devteam.kit.errors import Conflict
 from devteam.tasks import repository as tasks
 from devteam.tasks.model import RUNNING, TaskStatus
 
-BUNDLE_LIMIT = 32 * 1024 * 1024
-"""Bytes of a bundle that is handed back; it holds only what the person changed."""
-
 
 class TakeOver:
     """Takes attempts over, gives them out as bundles, and takes them back."""
