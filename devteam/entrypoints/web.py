@@ -30,6 +30,7 @@ from devteam.executions.agents import Agents
 from devteam.executions.artifact_routes import router as artifact_routes
 from devteam.executions.artifacts import Artifacts
 from devteam.executions.bundles import BUNDLE_LIMIT
+from devteam.executions.compare import Comparisons
 from devteam.executions.reads import ExecutionReads, LivePosition
 from devteam.executions.routes import router as execution_routes
 from devteam.executions.service import ExecutionService
@@ -141,6 +142,7 @@ def _services(
         Agents(database, clock, executor_profiles()),
         Artifacts(database),
         Again(database, clock),
+        Comparisons(database),
         TakeOver(database, clock, GitBundles(settings.data_folder / "mirrors")),
         ApprovalService(database, clock),
         IncidentService(database, clock),

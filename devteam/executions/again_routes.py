@@ -9,12 +9,14 @@ from devteam.access.signed_in import ActorDep, CommandDep
 from devteam.executions.again import Again, RequestedAttempt, RunAgainInput, SendBackInput
 from devteam.executions.artifact_routes import file_answer, sent
 from devteam.executions.bundles import BUNDLE_LIMIT, History
+from devteam.executions.compare import AttemptComparison, Comparisons
 from devteam.executions.schemas import AttemptView
 from devteam.executions.take_over import TakeOver
-from devteam.kit.http import API, COMMANDS, answer, entity_answer, problems, provided
+from devteam.kit.http import API, COMMANDS, READS, answer, entity_answer, problems, provided
 
 router = APIRouter(prefix=API)
 AgainDep = Annotated[Again, Depends(provided(Again))]
+ComparisonsDep = Annotated[Comparisons, Depends(provided(Comparisons))]
 TakeOverDep = Annotated[TakeOver, Depends(provided(TakeOver))]
 
 BUNDLE = "application/octet-stream"
@@ -55,6 +57,17 @@ def run_attempt_again(attempt_id: UUID, wanted: RunAgainInput, command: CommandD
 def send_attempt_back(attempt_id: UUID, wanted: SendBackInput, command: CommandDep, again: AgainDep) -> Response:
     """Say what is not right about a delivery on a branch, or about failed work: the next attempt goes on from it."""
     return command.run(lambda actor: answer(again.send_back(actor, attempt_id, wanted.remarks), status=201))
+
+
+@router.get(
+    "/attempts/{attempt_id}/compare/{other_id}",
+    tags=["attempts"],
+    response_model=AttemptComparison,
+    responses=READS,
+)
+def compare_attempts(attempt_id: UUID, other_id: UUID, actor: ActorDep, comparisons: ComparisonsDep) -> Response:
+    """Two attempts at one task side by side: what was asked for, what the gates found, cost, time and files."""
+    return answer(comparisons.compare(actor, attempt_id, other_id))
 
 
 @router.post("/attempts/{attempt_id}/take-over", tags=["attempts"], response_model=AttemptView, responses=COMMANDS)
