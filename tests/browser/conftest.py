@@ -36,8 +36,8 @@ expect.set_options(timeout=30_000)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Last of all: Playwright leaves an event loop running in this thread until its session ends."""
     # Among them the journeys first, whose beginning is an engine without customers.
-    order = {"test_journeys.py": 1, "test_accessibility.py": 2}
-    items.sort(key=lambda item: order.get(item.path.name, 1) if HERE in item.path.parents else 0)
+    order = {"test_journeys.py": 1, "test_accessibility.py": 3}
+    items.sort(key=lambda item: order.get(item.path.name, 2) if HERE in item.path.parents else 0)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,34 +1,37 @@
-import { FolderGit2, Plus } from 'lucide-react'
+import { FolderGit2, Pencil, Plus } from 'lucide-react'
 import { useState } from 'react'
 import { useSelector } from 'react-redux'
 import styled from 'styled-components'
 import {
-  type DeliveryMode,
   type Gate,
   type ProjectView,
   useCreateProjectMutation,
+  useEditProjectMutation,
   useListExecutorsQuery,
 } from '@/shared/api'
 import { duration, plural } from '@/shared/lib/format'
 import { useWhyNot } from '@/shared/lib/permissions'
+import { useEdit } from '@/shared/lib/useEdit'
 import { useForm } from '@/shared/lib/useForm'
 import { STAGE_NAME } from '@/shared/lib/words'
 import { type LiveRoot, selectProjects } from '@/shared/state/selectors'
-import { Button, Empty, Field, FieldRow, FormDialog, Mono, Muted, t } from '@/shared/ui'
-import { ExecutorChoice } from './ExecutorChoice'
-import { checkProject, NEW_PROJECT, projectInput, type TextField } from './newProject'
-
-const DELIVERY_NAME: Record<DeliveryMode, string> = {
-  branch: 'Push a branch',
-  fast_forward: 'Fast-forward the base branch',
-  merge_commit: 'Merge commit on the base branch',
-}
+import { Button, EditDialog, Empty, FormDialog, Mono, Muted, t } from '@/shared/ui'
+import { DELIVERY_NAME, ProjectFields } from './ProjectFields'
+import {
+  checkProject,
+  NEW_PROJECT,
+  PROJECT_NAMES,
+  projectDraftOf,
+  projectInput,
+  projectPatch,
+} from './projectDraft'
 
 const List = styled.ul`
   li { display: grid; gap: 2px; padding: 10px ${t.space.l}; }
   li + li { border-top: 1px solid ${t.color.line}; }
   strong { display: flex; align-items: center; gap: 6px; }
-  svg { width: 15px; height: 15px; color: ${t.color.muted}; }
+  strong > svg { width: 15px; height: 15px; color: ${t.color.muted}; }
+  strong > button { margin-left: auto; }
 `
 
 export function ProjectList({ customerId }: { customerId: string }) {
@@ -42,6 +45,7 @@ export function ProjectList({ customerId }: { customerId: string }) {
           <strong>
             <FolderGit2 aria-hidden />
             {project.name}
+            <EditProject project={project} />
           </strong>
           <Mono>{project.repository}</Mono>
           <Muted>
@@ -88,11 +92,6 @@ export function AddProject({ customerId }: { customerId: string }) {
     done: ({ name }) => `Project ${name} added`,
     onDone: () => setOpen(false),
   })
-  const text = (field: TextField, mono = false) => ({
-    value: form.values[field],
-    'data-mono': mono || undefined,
-    onChange: (event: { target: { value: string } }) => form.set(field, event.target.value),
-  })
   return (
     <>
       <Button
@@ -103,85 +102,49 @@ export function AddProject({ customerId }: { customerId: string }) {
       >
         Add project
       </Button>
-      <FormDialog open={open} onOpenChange={setOpen} title="Add a project" form={form} action="Add">
-        <Field label="Name" error={form.errors.name}>
-          {(control) => <input {...control} {...text('name')} />}
-        </Field>
-        <Field
-          label="Repository"
-          hint="A path on the engine's machine or a git address."
-          error={form.errors.repository}
-        >
-          {(control) => <input {...control} {...text('repository', true)} />}
-        </Field>
-        <FieldRow>
-          <Field label="Base branch" hint="Empty: the repository's own." error={form.errors.baseBranch}>
-            {(control) => <input {...control} {...text('baseBranch', true)} />}
-          </Field>
-          <Field label="Delivery" error={form.errors.deliveryMode}>
-            {(control) => (
-              <select
-                {...control}
-                value={form.values.deliveryMode}
-                onChange={(event) => form.set('deliveryMode', event.target.value as DeliveryMode)}
-              >
-                {Object.entries(DELIVERY_NAME).map(([mode, name]) => (
-                  <option key={mode} value={mode}>
-                    {name}
-                  </option>
-                ))}
-              </select>
-            )}
-          </Field>
-        </FieldRow>
-        <ExecutorChoice
-          executors={known?.executors ?? []}
-          chosen={form.values.executor}
-          choose={(executor) => form.set('executor', executor)}
-          error={form.errors.executor}
-        />
-        {form.values.executor === 'acp' && (
-          <Field
-            label="Agent command"
-            hint="What starts the agent; it must speak the Agent Client Protocol."
-            error={form.errors.agentCommand}
-          >
-            {(control) => <input {...control} {...text('agentCommand', true)} />}
-          </Field>
-        )}
-        {form.values.executor !== 'command' && (
-          <FieldRow>
-            <Field label="Model" hint="Empty: the first that a provider offers." error={form.errors.model}>
-              {(control) => <input {...control} {...text('model', true)} />}
-            </Field>
-            <Field
-              label="Budget per attempt, US dollars"
-              hint="Empty: no limit."
-              error={form.errors.budgetUsd}
-            >
-              {(control) => <input {...control} {...text('budget')} inputMode="decimal" />}
-            </Field>
-          </FieldRow>
-        )}
-        <Field label="Gate name" error={form.errors['gates.0.name']}>
-          {(control) => <input {...control} {...text('gateName')} />}
-        </Field>
-        <Field
-          label="Gate script"
-          hint="Runs after each task, for example python -m pytest -q. Empty: no gate."
-          error={form.errors.gates ?? form.errors['gates.0.script']}
-        >
-          {(control) => (
-            <textarea
-              {...control}
-              data-mono
-              rows={2}
-              value={form.values.gateScript}
-              onChange={(event) => form.set('gateScript', event.target.value)}
-            />
-          )}
-        </Field>
+      <FormDialog open={open} onOpenChange={setOpen} title="Add a project" form={form} action="Add" wide>
+        <ProjectFields form={form} executors={known?.executors ?? []} />
       </FormDialog>
     </>
+  )
+}
+
+function EditProject({ project }: { project: ProjectView }) {
+  const [open, setOpen] = useState(false)
+  return (
+    <>
+      <Button
+        look="quiet"
+        size="s"
+        iconOnly
+        icon={<Pencil aria-hidden />}
+        aria-label={`Edit project ${project.name}`}
+        disabledBecause={useWhyNot('command')}
+        onClick={() => setOpen(true)}
+      />
+      {open && <EditProjectForm project={project} onClose={() => setOpen(false)} />}
+    </>
+  )
+}
+
+function EditProjectForm({ project, onClose }: { project: ProjectView; onClose: () => void }) {
+  const [change] = useEditProjectMutation()
+  const edit = useEdit({
+    latest: project,
+    draftOf: projectDraftOf,
+    check: checkProject,
+    send: (draft, changed, base) =>
+      change({
+        projectId: project.id,
+        'if-match': `"${base.version}"`,
+        projectPatch: projectPatch(draft, changed),
+      }).unwrap(),
+    done: ({ name }) => `Project ${name} changed`,
+    onDone: onClose,
+  })
+  return (
+    <EditDialog title={`Edit project ${project.name}`} edit={edit} names={PROJECT_NAMES} onClose={onClose}>
+      <ProjectFields form={edit.form} executors={[]} existing />
+    </EditDialog>
   )
 }

@@ -1,7 +1,7 @@
 import { Plus, Trash2 } from 'lucide-react'
 import styled from 'styled-components'
 import { Button, t } from '@/shared/ui'
-import { type CriterionDraft, EMPTY_CRITERION } from './newTask'
+import { type CriterionDraft, EMPTY_CRITERION } from './taskDraft'
 
 const Group = styled.fieldset`
   display: grid;
@@ -27,6 +27,11 @@ const Line = styled.div`
   input { flex: 1 1 140px; min-width: 0; font-family: ${t.mono}; font-size: ${t.text.m}; }
 `
 
+/** What was changed is no longer as it is stored. */
+function changedCriterion({ stored: _stored, ...each }: CriterionDraft, part: Partial<CriterionDraft>) {
+  return { ...each, ...part }
+}
+
 interface Props {
   value: CriterionDraft[]
   error: string | undefined
@@ -36,7 +41,7 @@ interface Props {
 /** What must hold for the task to count as done. */
 export function Criteria({ value, error, onChange }: Props) {
   const change = (index: number, part: Partial<CriterionDraft>) =>
-    onChange(value.map((each, at) => (at === index ? { ...each, ...part } : each)))
+    onChange(value.map((each, at) => (at === index ? changedCriterion(each, part) : each)))
   return (
     <Group>
       <legend>Acceptance criteria</legend>

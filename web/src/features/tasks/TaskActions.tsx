@@ -1,4 +1,4 @@
-import { Ban, Check, RotateCcw } from 'lucide-react'
+import { Ban, Check, Pencil, RotateCcw } from 'lucide-react'
 import { useState } from 'react'
 import { type TaskView, useCompleteTaskMutation, useRetryTaskMutation } from '@/shared/api'
 import { newKey } from '@/shared/lib/ids'
@@ -6,16 +6,31 @@ import { useWhyNot } from '@/shared/lib/permissions'
 import { runCommand } from '@/shared/lib/runCommand'
 import { Button } from '@/shared/ui'
 import { CancelTask } from './CancelTask'
-import { isCancellable, isCompletable, isRetryable } from './queue'
+import { EditTask } from './EditTask'
+import { isCancellable, isCompletable, isEditable, isRetryable } from './queue'
 
 export function TaskActions({ task }: { task: TaskView }) {
   const [retry, { isLoading }] = useRetryTaskMutation()
   const [complete, completing] = useCompleteTaskMutation()
   const [cancelling, setCancelling] = useState(false)
+  const [editing, setEditing] = useState(false)
   const mayNotRetry = useWhyNot('retry_task')
   const mayNotSteer = useWhyNot('command')
   return (
     <>
+      <Button
+        icon={<Pencil aria-hidden />}
+        disabledBecause={
+          mayNotSteer ??
+          (isEditable(task) ? null : 'The engine is working on this task; pause or cancel it first.')
+        }
+        onClick={() => setEditing(true)}
+      >
+        Edit
+      </Button>
+      {editing && (
+        <EditTask taskId={task.id} customerId={task.customerId} onClose={() => setEditing(false)} />
+      )}
       {isRetryable(task) && (
         <Button
           icon={<RotateCcw aria-hidden />}

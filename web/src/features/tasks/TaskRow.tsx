@@ -8,6 +8,7 @@ import {
   Check,
   EllipsisVertical,
   GripVertical,
+  Pencil,
   RotateCcw,
   User,
 } from 'lucide-react'
@@ -18,9 +19,11 @@ import { duration, plural } from '@/shared/lib/format'
 import { newKey } from '@/shared/lib/ids'
 import { useWhyNot } from '@/shared/lib/permissions'
 import { runCommand } from '@/shared/lib/runCommand'
+import { FINAL_TASK } from '@/shared/lib/words'
 import { Button, Menu, MenuItem, MenuSeparator, Muted, TaskStatusBadge, t } from '@/shared/ui'
 import { CancelTask } from './CancelTask'
-import { isCancellable, isCompletable, isRetryable } from './queue'
+import { EditTask } from './EditTask'
+import { isCancellable, isCompletable, isEditable, isRetryable } from './queue'
 
 const Root = styled.li`
   display: grid;
@@ -161,6 +164,7 @@ function TaskMenu({ task, place, last, onMove }: Pick<Props, 'task' | 'place' | 
   const [retry] = useRetryTaskMutation()
   const [complete] = useCompleteTaskMutation()
   const [cancelling, setCancelling] = useState(false)
+  const [editing, setEditing] = useState(false)
   const mayNotRetry = useWhyNot('retry_task')
   const mayNotSteer = useWhyNot('command')
   const retryable = isRetryable(task)
@@ -214,6 +218,15 @@ function TaskMenu({ task, place, last, onMove }: Pick<Props, 'task' | 'place' | 
             Mark as completed
           </MenuItem>
         )}
+        {isEditable(task) && !FINAL_TASK.has(task.status) && (
+          <MenuItem
+            icon={<Pencil aria-hidden />}
+            disabledBecause={mayNotSteer}
+            onSelect={() => setEditing(true)}
+          >
+            Edit
+          </MenuItem>
+        )}
         {moves.map(([name, index, Icon]) => (
           <MenuItem
             key={name}
@@ -237,6 +250,9 @@ function TaskMenu({ task, place, last, onMove }: Pick<Props, 'task' | 'place' | 
           </>
         )}
       </Menu>
+      {editing && (
+        <EditTask taskId={task.id} customerId={task.customerId} onClose={() => setEditing(false)} />
+      )}
       <CancelTask task={task} open={cancelling} onOpenChange={setCancelling} />
     </>
   )

@@ -11,6 +11,8 @@ export const isRetryable = (task: TaskView) =>
   task.status === 'blocked' ||
   task.status === 'cancelled' ||
   task.status === 'skipped'
+/** What is being worked on is not changed under the worker's hands. */
+export const isEditable = (task: TaskView) => !RUNNING.has(task.status)
 export const isCancellable = (task: TaskView) => !FINAL_TASK.has(task.status)
 /** A task held by a person is completed by a person. */
 export const isCompletable = (task: TaskView) =>

@@ -1,4 +1,4 @@
 export { devTeamApi } from './base'
 export * from './endpoints'
-export { fieldErrors, problemText, toProblem } from './problem'
+export { errorUnder, fieldErrors, problemText, toProblem } from './problem'
 export type * from './views'

@@ -44,3 +44,12 @@ export function fieldErrors(problem: Problem | null): Record<string, string> {
   for (const { field, message } of problem?.errors ?? []) out[field] ??= message
   return out
 }
+
+/** The error of a field or of anything inside it. */
+export function errorUnder(errors: Record<string, string>, field: string): string | undefined {
+  if (errors[field]) return errors[field]
+  const inside = Object.keys(errors).find(
+    (each) => each.startsWith(`${field}.`) || each.startsWith(`${field}[`),
+  )
+  return inside === undefined ? undefined : errors[inside]
+}

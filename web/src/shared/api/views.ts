@@ -16,7 +16,6 @@ export type {
   ExecutionView,
   ExecutorKind,
   ExecutorView,
-  Gate,
   GateResult,
   GateStage,
   GuidanceView,
@@ -28,6 +27,7 @@ export type {
   PriceView,
   PriorityClass,
   ProjectInput,
+  ProjectPatch,
   ProjectView,
   ProviderKind,
   ProviderView,
@@ -39,12 +39,14 @@ export type {
   TaskDetail,
   TaskInput,
   TaskMode,
+  TaskPatch,
   TaskStatus,
   TaskView,
   TimeRemaining,
   Used,
 } from './generated/endpoints'
 
+export type Gate = NonNullable<wire.ProjectInput['gates']>[number]
 export type AttemptPhase = wire.Phase
 export type AttemptOutcome = wire.Outcome
 export type MonitoringState = wire.Monitoring

@@ -11,6 +11,8 @@ export interface Form<T> {
   sending: boolean
   submit: () => Promise<void>
   reset: () => void
+  /** Other values, with nothing said against them. */
+  replace: (values: T) => void
 }
 
 interface Options<T> {
@@ -39,12 +41,13 @@ export function useForm<T extends object>({ initial, check, send, done, onDone }
     setOwn(({ [field as string]: _gone, ...rest }) => rest)
   }, [])
 
-  const reset = () => {
+  const replace = (next: T) => {
     key.current = newKey()
-    setValues(initial)
+    setValues(next)
     setOwn({})
     setProblem(null)
   }
+  const reset = () => replace(initial)
 
   const submit = async () => {
     const wrong = check?.(values) ?? {}
@@ -63,5 +66,14 @@ export function useForm<T extends object>({ initial, check, send, done, onDone }
     onDone?.()
   }
 
-  return { values, set, errors: { ...fieldErrors(problem), ...own }, problem, sending, submit, reset }
+  return {
+    values,
+    set,
+    errors: { ...fieldErrors(problem), ...own },
+    problem,
+    sending,
+    submit,
+    reset,
+    replace,
+  }
 }

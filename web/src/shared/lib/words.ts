@@ -4,6 +4,7 @@ import type {
   CustomerCard,
   ExecutionActivity,
   GateResultStage,
+  GateStage,
   MonitoringState,
   PriorityClass,
   TaskStatus,
@@ -77,9 +78,10 @@ export const ACTIVITY_NAME: Record<ExecutionActivity, string> = {
   stopping: 'Stopping',
 }
 
-export const STAGE_NAME: Record<GateResultStage, string> = {
+export const STAGE_NAME: Record<GateResultStage | GateStage, string> = {
   pre_execution: 'Before the work',
   post_task: 'After the work',
+  post_execution: 'After the execution',
   acceptance: 'Acceptance',
   post_merge: 'After the merge',
   baseline: 'Baseline',

@@ -59,3 +59,11 @@ export const FieldRow = styled.div`
   grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));
   gap: 0 ${t.space.m};
 `
+
+/** Fields that few need, folded away. */
+export const More = styled.details`
+  margin-bottom: ${t.space.m};
+  border-top: 1px solid ${t.color.line};
+  padding-top: ${t.space.s};
+  & > summary { cursor: pointer; font-weight: 600; font-size: ${t.text.m}; min-height: 28px; color: ${t.color.accent}; }
+`

@@ -1,6 +1,7 @@
 export { Button, type ButtonProps } from './Button'
 export { ConfirmDialog, Dialog, DialogFoot } from './Dialog'
-export { Field, FieldRow } from './Field'
+export { EditDialog } from './EditDialog'
+export { Field, FieldRow, More } from './Field'
 export { FormDialog } from './FormDialog'
 export { Menu, MenuItem, MenuLabel, MenuSeparator } from './Menu'
 export { Empty, Notice, ProblemNotice } from './Notice'

@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest'
-import { checkDraft, EMPTY_DRAFT, errorUnder, toNewTask } from './newTask'
+import { errorUnder } from '@/shared/api'
+import { buildTask } from '@/testing/builders'
+import { checkDraft, EMPTY_DRAFT, taskDraftOf, taskPatch, toNewTask } from './taskDraft'
 
 const draft = { ...EMPTY_DRAFT, projectId: 'p', title: ' Sort ', script: 'ruff check --fix .' }
 
@@ -47,4 +49,33 @@ it('says per field what is missing', () => {
 it('finds an error inside a field', () => {
   expect(errorUnder({ 'command.script': 'Too long.' }, 'command')).toBe('Too long.')
   expect(errorUnder({ commander: 'no' }, 'command')).toBeUndefined()
+})
+
+const stored = {
+  ...buildTask({ title: 'Sort', estimateSeconds: 90, labels: ['ui'] }),
+  description: '',
+  command: { argv: ['ruff', 'check', 'a b'], timeLimitSeconds: 60 },
+  acceptanceCriteria: [{ type: 'command' as const, argv: ['pytest', '-q'], timeoutSeconds: 30 }],
+}
+
+it('sends of an edit only what was changed, and leaves the rest as it is stored', () => {
+  const before = taskDraftOf(stored)
+  expect(before).toMatchObject({ script: "ruff check 'a b'", timeLimitMinutes: '1', estimateMinutes: '1.5' })
+  const after = {
+    ...before,
+    title: ' Sort it ',
+    timeLimitMinutes: '2',
+    estimateMinutes: '',
+    criteria: [...before.criteria, { type: 'file' as const, text: 'a.txt', pattern: '', positive: true }],
+  }
+  expect(taskPatch(after, ['title', 'timeLimitMinutes', 'estimateMinutes', 'criteria'], stored)).toEqual({
+    title: 'Sort it',
+    command: { argv: ['ruff', 'check', 'a b'], timeLimitSeconds: 120 },
+    estimateSeconds: null,
+    acceptanceCriteria: [stored.acceptanceCriteria[0], { type: 'file', path: 'a.txt', exists: true }],
+  })
+})
+
+it('needs no script where an agent works', () => {
+  expect(checkDraft({ ...draft, script: '' }, true)).toEqual({})
 })

@@ -1,0 +1,111 @@
+import { expect, it } from 'vitest'
+import { buildProject } from '@/testing/builders'
+import { gateDraftOf, gateOf, gateTrouble, NEW_GATE } from './gateDraft'
+import { checkProject, NEW_PROJECT, projectDraftOf, projectInput, projectPatch } from './projectDraft'
+
+const values = { ...NEW_PROJECT, name: ' site ', repository: '/srv/site.git' }
+const tests = { ...NEW_GATE, name: 'tests', script: 'pytest' }
+
+it('sends nothing about agents for a project whose tasks bring commands', () => {
+  expect(projectInput({ ...values, model: 'left over', budgetUsd: '3' })).toEqual({
+    name: 'site',
+    repository: '/srv/site.git',
+    deliveryMode: 'branch',
+    executor: 'command',
+  })
+})
+
+it('sends the agent, its model and its budget', () => {
+  const wanted = {
+    ...values,
+    executor: 'native' as const,
+    model: ' large ',
+    budgetUsd: '2,50',
+    monitoringWindowSeconds: '12',
+    gates: [tests],
+  }
+  expect(projectInput(wanted)).toMatchObject({
+    executor: 'native',
+    model: 'large',
+    budgetUsd: 2.5,
+    monitoringWindowSeconds: 43_200,
+    gates: [{ type: 'command', name: 'tests', script: 'pytest' }],
+  })
+  expect(
+    projectInput({ ...values, executor: 'acp', agentCommand: "agent --name 'two words'" }).agentCommand,
+  ).toEqual(['agent', '--name', 'two words'])
+})
+
+it.each([
+  [{ name: ' ' }, 'name'],
+  [{ repository: '' }, 'repository'],
+  [{ executor: 'acp' as const }, 'agentCommand'],
+  [{ executor: 'acp' as const, agentCommand: "agent 'open" }, 'agentCommand'],
+  [{ executor: 'native' as const, budgetUsd: '0' }, 'budgetUsd'],
+  [{ executor: 'native' as const, budgetUsd: 'much' }, 'budgetUsd'],
+  [{ monitoringWindowSeconds: 'a day' }, 'monitoringWindowSeconds'],
+  [{ gates: [tests, { ...NEW_GATE, type: 'file' as const, name: 'readme' }] }, 'gates.1'],
+])('sees that %o is wrong', (part, field) => {
+  expect(Object.keys(checkProject({ ...values, ...part }))).toEqual([field])
+})
+
+it('takes a sound form', () => {
+  expect(checkProject(values)).toEqual({})
+  expect(checkProject({ ...values, budgetUsd: 'ignored' })).toEqual({})
+})
+
+it('sends of an edit only what was changed, and can take a limit away', () => {
+  const project = buildProject({
+    executor: 'native',
+    model: 'large',
+    budgetUsd: 2,
+    monitoringWindowSeconds: 3600,
+  })
+  const draft = projectDraftOf(project)
+  expect(draft).toMatchObject({ model: 'large', budgetUsd: '2', monitoringWindowSeconds: '1' })
+  expect(projectPatch({ ...draft, budgetUsd: '', name: 'new ' }, ['budgetUsd', 'name'])).toEqual({
+    budgetUsd: null,
+    name: 'new',
+  })
+})
+
+const common = { stage: 'post_task' as const, required: true, timeoutSeconds: 60 }
+it.each([
+  { type: 'command' as const, name: 'tests', argv: ['pytest', '-k', 'a b'], ...common },
+  { type: 'command' as const, name: 'lint', script: 'ruff check .', ...common },
+  { type: 'file' as const, name: 'licence', path: 'LICENSE', exists: true, ...common },
+  { type: 'regex' as const, name: 'todo', path: 'src/**/*.py', pattern: 'TODO', present: false, ...common },
+  {
+    type: 'http' as const,
+    name: 'up',
+    url: 'http://up.test/',
+    expectedStatus: 204,
+    contains: 'ok',
+    ...common,
+  },
+  {
+    type: 'builtin' as const,
+    name: 'size',
+    check: 'diff_size' as const,
+    options: { maxFiles: 10, maxLines: 500 },
+    ...common,
+  },
+  {
+    type: 'builtin' as const,
+    name: 'secrets',
+    check: 'secret_scan' as const,
+    options: { allowPaths: ['tests/**', 'docs/'] },
+    ...common,
+  },
+])('brings the gate $name through the form unchanged', (gate) => {
+  const draft = gateDraftOf(gate)
+  expect(gateTrouble(draft)).toBeNull()
+  expect(gateOf(draft)).toEqual(gate)
+})
+
+it('keeps the options of a check that it does not know', () => {
+  const gate = { type: 'builtin', name: 'new', check: 'from_the_future', options: { depth: 3 }, ...common }
+  const draft = gateDraftOf(gate as never)
+  expect(gateOf(draft)).toEqual(gate)
+  expect(gateTrouble({ ...draft, options: { json: '{' } })).toBe('The options are no JSON object.')
+})

@@ -1,0 +1,178 @@
+/** A project's form: what is typed, what can be seen to be wrong on the page, and what is sent. Pure. */
+import type { DeliveryMode, ExecutorKind, ProjectInput, ProjectPatch, ProjectView } from '@/shared/api'
+import { amountOf } from '@/shared/lib/format'
+import { linesOf, textOfLines, wordsOf } from '@/shared/lib/text'
+import { type GateDraft, gateDraftOf, gateOf, gateTrouble, NEW_GATE } from './gateDraft'
+
+export interface ProjectField {
+  key: keyof ProjectPatch & keyof ProjectView
+  label: string
+  hint: string
+  /** One line of text, one value a line, an amount above zero, or hours that are sent as seconds. */
+  kind: 'line' | 'lines' | 'amount' | 'hours'
+  section: 'work' | 'delivery' | 'limits'
+  mono?: boolean
+  /** Means nothing to tasks that run their own commands. */
+  agentsOnly?: boolean
+}
+
+/** Settings that are typed as text. A new one is a line here. */
+export const PROJECT_FIELDS = [
+  {
+    key: 'model',
+    label: 'Model',
+    hint: 'Empty: the first that a provider offers.',
+    kind: 'line',
+    section: 'work',
+    mono: true,
+    agentsOnly: true,
+  },
+  {
+    key: 'budgetUsd',
+    label: 'Budget per attempt, US dollars',
+    hint: 'Empty: no limit.',
+    kind: 'amount',
+    section: 'work',
+    agentsOnly: true,
+  },
+  {
+    key: 'monitoringWindowSeconds',
+    label: 'Monitoring, hours',
+    hint: 'How long a merge is watched, and reverted when it broke the base branch.',
+    kind: 'hours',
+    section: 'delivery',
+  },
+] as const satisfies readonly ProjectField[]
+
+type TextKey = (typeof PROJECT_FIELDS)[number]['key']
+
+export type ProjectDraft = Record<TextKey, string> & {
+  name: string
+  repository: string
+  baseBranch: string
+  deliveryMode: DeliveryMode
+  executor: ExecutorKind
+  agentCommand: string
+  gates: GateDraft[]
+}
+
+const EMPTY_TEXTS = Object.fromEntries(PROJECT_FIELDS.map(({ key }) => [key, ''])) as Record<TextKey, string>
+
+export const NEW_PROJECT: ProjectDraft = {
+  ...EMPTY_TEXTS,
+  name: '',
+  repository: '',
+  baseBranch: '',
+  deliveryMode: 'branch',
+  executor: 'command',
+  agentCommand: '',
+  gates: [{ ...NEW_GATE, name: 'tests' }],
+}
+
+/** What fields are called on screen. */
+export const PROJECT_NAMES: Partial<Record<keyof ProjectDraft, string>> = {
+  ...Object.fromEntries(PROJECT_FIELDS.map(({ key, label }) => [key, label])),
+  name: 'Name',
+  deliveryMode: 'Delivery',
+  gates: 'Gates',
+}
+
+export function projectDraftOf(project: ProjectView): ProjectDraft {
+  const texts = { ...EMPTY_TEXTS }
+  for (const field of PROJECT_FIELDS as readonly ProjectField[])
+    texts[field.key as TextKey] = textOf(field, project[field.key])
+  return {
+    ...texts,
+    name: project.name,
+    repository: project.repository,
+    baseBranch: project.baseBranch,
+    deliveryMode: project.deliveryMode,
+    executor: project.executor,
+    agentCommand: project.agentCommand?.join(' ') ?? '',
+    gates: project.gates.map(gateDraftOf),
+  }
+}
+
+function textOf({ kind }: ProjectField, value: unknown): string {
+  if (value === null || value === undefined) return ''
+  if (kind === 'lines') return textOfLines(value as string[])
+  return kind === 'hours' ? String(Number(value) / 3600) : String(value)
+}
+
+function fieldValue({ kind }: ProjectField, text: string): unknown {
+  const trimmed = text.trim()
+  if (kind === 'lines') return linesOf(text)
+  if (trimmed === '') return null
+  if (kind === 'line') return trimmed
+  return kind === 'hours' ? amountOf(trimmed) * 3600 : amountOf(trimmed)
+}
+
+/** The text fields that mean something for the executor. */
+export const fieldsFor = (executor: ExecutorKind): readonly ProjectField[] =>
+  (PROJECT_FIELDS as readonly ProjectField[]).filter(
+    ({ agentsOnly }) => !agentsOnly || executor !== 'command',
+  )
+
+function fieldTrouble(field: ProjectField, text: string): string | null {
+  const value = fieldValue(field, text)
+  if (field.kind === 'amount' && value !== null && !((value as number) > 0))
+    return 'Give an amount above zero, or leave it empty.'
+  if (field.kind === 'hours' && value !== null && !((value as number) >= 0))
+    return 'Give a number of hours; zero: not at all.'
+  return null
+}
+
+/** A gate that was never filled in is no gate. */
+const isBlank = (gate: GateDraft) => gate.type === 'command' && !gate.script.trim()
+
+export function checkProject(draft: ProjectDraft): Record<string, string> {
+  const wrong: Record<string, string> = {}
+  if (!draft.name.trim()) wrong.name = 'A project needs a name.'
+  if (!draft.repository.trim()) wrong.repository = 'Give the path or the address of a git repository.'
+  if (draft.executor === 'acp' && (wordsOf(draft.agentCommand)?.length ?? 0) === 0)
+    wrong.agentCommand = 'Give the command that starts the agent, with its quotes closed.'
+  for (const field of fieldsFor(draft.executor)) {
+    const trouble = fieldTrouble(field, draft[field.key as TextKey])
+    if (trouble) wrong[field.key] = trouble
+  }
+  for (const [index, gate] of draft.gates.entries()) {
+    const trouble = isBlank(gate) ? null : gateTrouble(gate)
+    if (trouble) wrong[`gates.${index}`] = trouble
+  }
+  return wrong
+}
+
+const gatesOf = (draft: ProjectDraft) => draft.gates.filter((gate) => !isBlank(gate)).map(gateOf)
+
+/** The request for a new project: what was left empty is left out. */
+export function projectInput(draft: ProjectDraft): ProjectInput {
+  const { executor, deliveryMode } = draft
+  const gates = gatesOf(draft)
+  const baseBranch = draft.baseBranch.trim()
+  const texts = fieldsFor(executor)
+    .map((field) => [field.key, fieldValue(field, draft[field.key as TextKey])] as const)
+    .filter(([, value]) => value !== null && !(Array.isArray(value) && value.length === 0))
+  return {
+    name: draft.name.trim(),
+    repository: draft.repository.trim(),
+    deliveryMode,
+    executor,
+    ...(baseBranch ? { baseBranch } : {}),
+    ...(gates.length > 0 ? { gates } : {}),
+    ...(executor === 'acp' ? { agentCommand: wordsOf(draft.agentCommand) ?? [] } : {}),
+    ...Object.fromEntries(texts),
+  }
+}
+
+/** The request that makes a project what the draft says, in the fields named. */
+export function projectPatch(draft: ProjectDraft, changed: readonly (keyof ProjectDraft)[]): ProjectPatch {
+  const patch: Record<string, unknown> = {}
+  if (changed.includes('name')) patch.name = draft.name.trim()
+  if (changed.includes('deliveryMode')) patch.deliveryMode = draft.deliveryMode
+  if (changed.includes('gates')) patch.gates = gatesOf(draft)
+  for (const field of fieldsFor(draft.executor)) {
+    if (changed.includes(field.key as TextKey))
+      patch[field.key] = fieldValue(field, draft[field.key as TextKey])
+  }
+  return patch
+}
