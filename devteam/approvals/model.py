@@ -41,3 +41,6 @@ APPROVAL_MOVES: Mapping[ApprovalStatus, frozenset[ApprovalStatus]] = {
 
 ALLOWS_PATHS = (ApprovalKind.AGENT_PERMISSION, ApprovalKind.PROTECTED_PATHS)
 """Kinds whose approval allows the change of the files that `data.paths` names."""
+
+OUTLIVES_ATTEMPT = frozenset({ApprovalKind.FOLLOW_UP_TASK})
+"""Kinds that matter also when the attempt that asked has ended."""

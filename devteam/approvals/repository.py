@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from devteam.approvals.model import ALLOWS_PATHS, APPROVAL_MOVES, ApprovalKind, ApprovalStatus
+from devteam.approvals.model import ALLOWS_PATHS, APPROVAL_MOVES, OUTLIVES_ATTEMPT, ApprovalKind, ApprovalStatus
 from devteam.approvals.schemas import ApprovalView
 from devteam.customers.change import CustomerChange
 from devteam.kit.db import Connection, Row, sql
@@ -168,10 +168,37 @@ def settle(
     return settled
 
 
+def waiting_proposals(connection: Connection, attempt_id: UUID) -> int:
+    """Follow-up tasks that an attempt proposed and nobody answered yet."""
+    return int(
+        connection.execute(
+            sql("SELECT count(*) FROM approvals WHERE attempt_id = :id AND kind = :kind AND status = 'pending'"),
+            {"id": attempt_id, "kind": ApprovalKind.FOLLOW_UP_TASK.value},
+        ).scalar_one()
+    )
+
+
+def take_answers(connection: Connection, attempt_id: UUID) -> list[ApprovalView]:
+    """Answers to what an agent asked without waiting, oldest first; each is given once."""
+    rows = connection.execute(
+        sql(
+            """UPDATE approvals SET data = data || '{"told": true}'
+               WHERE attempt_id = :id AND kind = :kind AND status <> 'pending' AND data @> '{"wait": false}'
+                 AND NOT data ? 'told' RETURNING id"""
+        ),
+        {"id": attempt_id, "kind": ApprovalKind.AGENT_QUESTION.value},
+    ).all()
+    return [approval(connection, row.id) for row in sorted(rows, key=lambda row: row.id)]
+
+
 def expire_all(change: CustomerChange, attempt_id: UUID, reason: str) -> None:
     """End what an attempt still asks: it has ended, so no answer can matter any more."""
     rows: Sequence[Row[Any]] = change.connection.execute(
-        sql(f"{_APPROVAL} WHERE p.attempt_id = :id AND p.status = 'pending' ORDER BY p.id"), {"id": attempt_id}
+        sql(
+            f"""{_APPROVAL} WHERE p.attempt_id = :id AND p.status = 'pending'
+                  AND NOT p.kind = ANY(CAST(:outliving AS text[])) ORDER BY p.id"""
+        ),
+        {"id": attempt_id, "outliving": [kind.value for kind in OUTLIVES_ATTEMPT]},
     ).all()
     for row in rows:
         settle(change, ApprovalView.from_row(row), ApprovalStatus.EXPIRED, text=reason)

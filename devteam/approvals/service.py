@@ -5,13 +5,15 @@ from uuid import UUID
 from devteam.access.model import ENGINE, Actor
 from devteam.access.rules import Permission, check
 from devteam.approvals import repository
-from devteam.approvals.model import ApprovalStatus
+from devteam.approvals.model import OUTLIVES_ATTEMPT, ApprovalKind, ApprovalStatus
 from devteam.approvals.schemas import AnswerInput, ApprovalPage, ApprovalView
 from devteam.customers.change import CustomerChange, customer_change
 from devteam.kit.clock import Clock
 from devteam.kit.cursor import bad_cursor, decode_cursor, encode_cursor
 from devteam.kit.db import Database, sql
 from devteam.kit.errors import Conflict, NotFound
+from devteam.tasks.schemas import TaskInput
+from devteam.tasks.service import add_task
 
 _S = ApprovalStatus
 
@@ -69,7 +71,10 @@ class ApprovalService:
             if view.status is after:
                 return view
             _check_open(change, view)
-            return repository.settle(change, view, after, text=wanted.text)
+            settled = repository.settle(change, view, after, text=wanted.text)
+            if settled.kind is ApprovalKind.FOLLOW_UP_TASK and after is _S.APPROVED:
+                add_task(change, _proposed(settled))
+            return settled
 
     def expire_overdue(self) -> int:
         """End questions that nobody answered in time; how many."""
@@ -94,13 +99,22 @@ def _check_open(change: CustomerChange, view: ApprovalView) -> None:
         raise Conflict(f"Too late: {_lowered(view.answer or NOT_IN_TIME)}", code="approval_expired")
     if view.status is not _S.PENDING:
         raise Conflict(f"{view.answered_by} has {view.status} this already.", code="approval_answered")
+    if view.expires_at <= change.now:
+        raise Conflict(f"Too late: {_lowered(NOT_IN_TIME)}", code="approval_expired")
+    if view.kind in OUTLIVES_ATTEMPT:
+        return
     outcome = change.connection.execute(
         sql("SELECT outcome FROM attempts WHERE id = :id"), {"id": view.attempt_id}
     ).scalar_one()
     if outcome is not None:
         raise Conflict(f"Too late: {_lowered(ATTEMPT_ENDED)}", code="approval_expired")
-    if view.expires_at <= change.now:
-        raise Conflict(f"Too late: {_lowered(NOT_IN_TIME)}", code="approval_expired")
+
+
+def _proposed(view: ApprovalView) -> TaskInput:
+    """The task that an agent proposed, in the project it was working on."""
+    reason = view.data.get("reason")
+    description = f"{view.data['description']}\n\n{reason}" if reason else view.data["description"]
+    return TaskInput(project_id=view.project_id, title=view.data["title"], description=description)
 
 
 def _lowered(sentence: str) -> str:

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from devteam.executions.ports import CommandEnd, Held, Job
-from devteam.executions.session import Assignment, ModelAccess, RoundEnd, Session, Trouble
+from devteam.executions.ports import Asker, CommandEnd, Held, Job
+from devteam.executions.session import Assignment, Desk, ModelAccess, RoundEnd, Session, ToolAccess, Trouble
 from devteam.kit.clock import Clock
 from devteam.kit.db import Database, sql
+from devteam.workflows.desk import BLOCKED, AttemptDesk
 from devteam.workflows.prompt import (
     PROMPT_VERSION,
     Earlier,
@@ -39,6 +40,12 @@ class Models(Protocol):
     def access(self, job: Job) -> "AbstractContextManager[ModelLease]": ...
 
 
+class AgentTools(Protocol):
+    """Opens an agent's way to DevTeam's own tools for the length of a round."""
+
+    def open(self, desk: Desk) -> AbstractContextManager[ToolAccess]: ...
+
+
 class ModelLease(Protocol):
     """An open way; `trouble` is a refusal that a person must know of, such as a spent budget."""
 
@@ -54,25 +61,33 @@ class AgentExecutor:
 
     iterates = True
 
-    def __init__(self, database: Database, clock: Clock, agents: Agents, models: Models) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, agents: Agents, models: Models, tools: AgentTools, asker: Asker
+    ) -> None:
         self._database = database
         self._clock = clock
         self._agents = agents
         self._models = models
+        self._tools = tools
+        self._asker = asker
 
     def run(self, job: Job, workspace: Path, held: Held, on_output: Callable[[str], None]) -> CommandEnd:
         """One round: the first, or one that mends what the gates found."""
         session = SessionLog(self._database, self._clock, job.ref.attempt_id, on_output)
-        with self._models.access(job) as lease:
+        desk = AttemptDesk(self._database, self._clock, self._asker, job, held, session)
+        with self._models.access(job) as lease, self._tools.open(desk) as tools:
             assignment = Assignment(
                 prompt=self._prompt(job, workspace),
                 model=lease.model,
                 session_id=job.session_id,
                 time_limit=TIME_LIMIT,
                 silence_limit=SILENCE_LIMIT,
+                tools=tools,
             )
             ended = self._agents.run(job, workspace, held, assignment, session)
             trouble = lease.trouble
+        if trouble is None and desk.blocked is not None:
+            return replace(ended.end, error=f"The agent reports that it is blocked: {desk.blocked}", code=BLOCKED)
         if trouble is None:
             return ended.end
         session.entry("note", {"text": trouble.text})

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
+from devteam.approvals.model import ApprovalStatus
+from devteam.approvals.repository import take_answers
+from devteam.approvals.schemas import ApprovalView
 from devteam.executions.session import EntryKind
 from devteam.kit.clock import Clock
 from devteam.kit.db import UNAVAILABLE, Database, sql
@@ -79,9 +82,15 @@ class SessionLog:
                     ),
                     {"id": self._attempt_id, "now": self._clock()},
                 ).all()
+                answers = take_answers(connection, self._attempt_id)
         except UNAVAILABLE:
             return []
-        return [row.text for row in sorted(rows, key=lambda row: row.id)]
+        return [*(row.text for row in sorted(rows, key=lambda row: row.id)), *map(_answered, answers)]
+
+
+def _answered(view: ApprovalView) -> str:
+    word = {ApprovalStatus.APPROVED: "Yes.", ApprovalStatus.REJECTED: "No."}.get(view.status, "")
+    return f"You asked: {view.detail}\nThe answer: {view.answer or word}"
 
 
 def spoken(kind: EntryKind, data: Mapping[str, Any]) -> str:

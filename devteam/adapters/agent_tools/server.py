@@ -24,6 +24,7 @@ from devteam.adapters.agent_tools.tools import TOOLS, AgentTool
 from devteam.executions.session import Desk, ToolAccess
 from devteam.kit.errors import DevTeamError
 from devteam.kit.log import get_logger
+from devteam.kit.sockets import remove_dead_sockets
 
 LINE_LIMIT = 1_000_000
 TOKEN_SECONDS = 10.0
@@ -51,7 +52,6 @@ class AgentToolServer:
         """A socket with the desk behind it, for as long as the block lasts. Calls under way at its end are cut."""
         loop = self._running_loop()
         token = secrets.token_urlsafe(24)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._folder / f"{secrets.token_hex(6)}.sock"
         round_ = _Round(desk, token)
         asyncio.run_coroutine_threadsafe(round_.listen(path), loop).result()
@@ -66,6 +66,8 @@ class AgentToolServer:
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._starting:
             if self._loop is None:
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                remove_dead_sockets(self._folder.glob("*.sock"))
                 self._loop = asyncio.new_event_loop()
                 self._loop.set_default_executor(ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="agent-tools"))
                 threading.Thread(target=self._loop.run_forever, name="agent-tools", daemon=True).start()

@@ -4,7 +4,6 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextlib
-import errno
 import json
 import secrets
 import socket
@@ -34,6 +33,7 @@ from devteam.adapters.model_gateway.store import Call, GatewayStore, Provider
 from devteam.kit.clock import Clock
 from devteam.kit.db import UNAVAILABLE
 from devteam.kit.log import get_logger
+from devteam.kit.sockets import remove_dead_sockets
 
 log = get_logger(__name__)
 
@@ -98,7 +98,8 @@ class ModelGateway:
                 self._stopping.clear()
                 self._failure = None
                 self._recorder = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="model-calls")
-                _remove_dead_sockets(self._socket_path)
+                own = self._socket_path
+                remove_dead_sockets(own.parent.glob(f"{own.stem.partition('-')[0]}-*{own.suffix}"))
                 atexit.register(self.stop)
                 self._thread = threading.Thread(target=self._serve, name="model-gateway", daemon=True)
                 self._thread.start()
@@ -322,14 +323,6 @@ async def _read_body(request: Request) -> bytes | None:
         if len(body) > BODY_LIMIT:
             return None
     return bytes(body)
-
-
-def _remove_dead_sockets(own: Path) -> None:
-    """What killed workers left: sockets of the same kind on which nobody listens."""
-    for path in own.parent.glob(f"{own.stem.partition('-')[0]}-*{own.suffix}"):
-        with contextlib.closing(socket.socket(socket.AF_UNIX)) as probe, contextlib.suppress(OSError):
-            if probe.connect_ex(str(path)) == errno.ECONNREFUSED:
-                path.unlink()
 
 
 def _tcp_socket() -> socket.socket:
