@@ -46,6 +46,7 @@ const Root = styled.header`
   &[data-status='paused'] { border-left: 5px dashed ${t.color.paused}; }
   &[data-status='error'] { border-left: 6px double ${t.color.error}; }
   &[data-status='completed'] { border-left: 3px solid ${t.color.completed}; }
+  &[data-status='completed_with_failures'] { border-left: 4px dashed ${t.color.error}; }
   &[data-needs-you] { border-left: 6px solid ${t.color.needsYou}; }
   &[data-stale] { font-style: italic; }
 `

@@ -42,6 +42,28 @@ export const PROJECT_FIELDS = [
     kind: 'hours',
     section: 'delivery',
   },
+  {
+    key: 'protectedPaths',
+    label: 'Protected paths',
+    hint: 'A person is asked before one is changed. One pattern a line; empty in a new project: the usual ones.',
+    kind: 'lines',
+    section: 'limits',
+  },
+  {
+    key: 'refusedCommands',
+    label: 'Refused commands',
+    hint: 'First words, or /a regular expression/, one a line; empty in a new project: the usual ones.',
+    kind: 'lines',
+    section: 'limits',
+    agentsOnly: true,
+  },
+  {
+    key: 'egressAllow',
+    label: 'Hosts that may be reached',
+    hint: 'host, *.host or host:port, one a line; empty: none.',
+    kind: 'lines',
+    section: 'limits',
+  },
 ] as const satisfies readonly ProjectField[]
 
 type TextKey = (typeof PROJECT_FIELDS)[number]['key']

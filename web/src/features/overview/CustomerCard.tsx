@@ -32,6 +32,7 @@ const Root = styled.article`
   &[data-status='paused'] { border-left: 4px dashed ${t.color.paused}; }
   &[data-status='error'] { border-left: 6px double ${t.color.error}; padding-left: 16px; }
   &[data-status='completed'] { border-left: 2px solid ${t.color.completed}; padding-left: 20px; }
+  &[data-status='completed_with_failures'] { border-left: 4px dashed ${t.color.error}; }
   &[data-needs-you] { border-left: 6px solid ${t.color.needsYou}; padding-left: 16px; }
   &[data-stale] { font-style: italic; color: ${t.color.muted}; }
   &:focus-within, &:hover { border-top-color: ${t.color.lineStrong}; border-right-color: ${t.color.lineStrong}; border-bottom-color: ${t.color.lineStrong}; }

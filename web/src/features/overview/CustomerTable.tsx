@@ -65,6 +65,7 @@ const Row = styled.div`
   &[data-status='paused'] { border-left: 4px dashed ${t.color.paused}; }
   &[data-status='error'] { border-left: 4px double ${t.color.error}; }
   &[data-status='completed'] { border-left: 2px solid ${t.color.completed}; padding-left: 16px; }
+  &[data-status='completed_with_failures'] { border-left: 4px dashed ${t.color.error}; }
   &[data-needs-you] { border-left: 4px solid ${t.color.needsYou}; }
   @media ${MEDIUM} {
     grid-template: 'name status progress controls' auto 'health remaining task task' auto

@@ -22,8 +22,9 @@ const RANK: Record<ShownStatus, number> = {
   queued: 3,
   paused: 4,
   idle: 5,
-  completed: 6,
-  aborted: 7,
+  completed_with_failures: 6,
+  completed: 7,
+  aborted: 8,
 }
 
 function rank(card: CustomerCard): number {

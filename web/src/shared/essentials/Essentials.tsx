@@ -5,7 +5,7 @@ import { duration, fullTime, percent, secondsBetween } from '@/shared/lib/format
 import { useNow } from '@/shared/lib/useNow'
 import { PHASE_NAME, shownStatus } from '@/shared/lib/words'
 import { Num, Progress, StatusBadge, Tip, t, VisuallyHidden } from '@/shared/ui'
-import { countText, healthText, idleText, remainingText, TREND_WORD } from './essentials'
+import { countText, healthText, idleText, remainingText, statusSuffix, TREND_WORD } from './essentials'
 
 const Plain = styled.button`
   display: inline-flex;
@@ -29,12 +29,7 @@ const Plain = styled.button`
 
 export function StatusEssential({ card }: { card: CustomerCard }) {
   const status = shownStatus(card)
-  const suffix =
-    status === 'active' && card.pauseRequested
-      ? card.pauseRequested === 'now'
-        ? ', pausing…'
-        : ', pausing after this task'
-      : ''
+  const suffix = statusSuffix(card)
   const badge = <StatusBadge status={status} suffix={suffix} />
   return card.statusReason ? (
     <Tip text={card.statusReason.text}>
@@ -82,7 +77,7 @@ function toneOf(card: CustomerCard): string {
     case 'paused':
       return 'paused'
     case 'completed':
-      return 'completed'
+      return card.tasksFailed > 0 ? 'paused' : 'completed'
     case 'active':
       return 'active'
     default:

@@ -1,11 +1,20 @@
 import type { CustomerCard, HealthTrend, TimeRemaining } from '@/shared/api'
-import { duration } from '@/shared/lib/format'
+import { duration, plural } from '@/shared/lib/format'
 import { healthWord } from '@/shared/lib/words'
 
 /** The texts of the five essentials: pure, so that cards, rows and headers say the same. */
 
 export function countText(card: Pick<CustomerCard, 'tasksCompleted' | 'tasksTotal'>): string {
   return `${card.tasksCompleted} of ${card.tasksTotal}`
+}
+
+/** What stands behind the status's word. */
+export function statusSuffix(
+  card: Pick<CustomerCard, 'executionStatus' | 'pauseRequested' | 'tasksFailed'>,
+): string {
+  if (card.executionStatus === 'completed') return card.tasksFailed > 0 ? `, ${card.tasksFailed} failed` : ''
+  if (card.executionStatus !== 'active' || !card.pauseRequested) return ''
+  return card.pauseRequested === 'now' ? ', pausing…' : ', pausing after this task'
 }
 
 export interface RemainingText {
@@ -50,7 +59,10 @@ export const TREND_WORD: Record<HealthTrend, string> = { up: 'rising', down: 'fa
 export function idleText(card: CustomerCard): string {
   if (card.waitReason) return card.waitReason.text
   if (card.executionStatus === null) return card.tasksTotal === 0 ? 'The queue is empty' : 'Not started'
-  if (card.executionStatus === 'completed') return 'All work is done'
+  if (card.executionStatus === 'completed')
+    return card.tasksFailed > 0
+      ? `The queue was worked through; ${plural(card.tasksFailed, 'task')} failed`
+      : 'All work is done'
   if (card.executionStatus === 'aborted') return card.statusReason?.text ?? 'The execution was aborted'
   return card.statusReason?.text ?? 'No task is running'
 }

@@ -104,6 +104,7 @@ export type ShownStatus =
   | 'queued'
   | 'paused'
   | 'completed'
+  | 'completed_with_failures'
   | 'aborted'
   | 'idle'
 
@@ -114,10 +115,13 @@ export const SHOWN_STATUS_NAME: Record<ShownStatus, string> = {
   queued: 'Queued',
   paused: 'Paused',
   completed: 'Completed',
+  completed_with_failures: 'Completed',
   aborted: 'Aborted',
   idle: 'Not started',
 }
 
-export function shownStatus(card: Pick<CustomerCard, 'executionStatus'>): ShownStatus {
+/** An execution that worked through its queue is not done well for that: what failed shows. */
+export function shownStatus(card: Pick<CustomerCard, 'executionStatus' | 'tasksFailed'>): ShownStatus {
+  if (card.executionStatus === 'completed' && card.tasksFailed > 0) return 'completed_with_failures'
   return card.executionStatus ?? 'idle'
 }

@@ -1,6 +1,7 @@
 import {
   Ban,
   Circle,
+  CircleAlert,
   CircleCheck,
   CircleDashed,
   CircleSlash,
@@ -52,6 +53,7 @@ const SHOWN: Record<ShownStatus, [Icon, Tone]> = {
   queued: [Circle, 'quiet'],
   paused: [Pause, 'paused'],
   completed: [CircleCheck, 'completed'],
+  completed_with_failures: [CircleAlert, 'paused'],
   aborted: [Ban, 'quiet'],
   idle: [CircleDashed, 'quiet'],
 }
