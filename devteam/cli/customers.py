@@ -32,6 +32,10 @@ PreGates = Annotated[
     list[str] | None,
     typer.Option("--pre-gate", metavar="NAME=COMMAND", help="The same before each task; repeatable."),
 ]
+Egress = Annotated[
+    list[str] | None,
+    typer.Option("--egress", metavar="HOST[:PORT]", help="A host or *.host that agents may reach; repeatable. Else none."),
+]
 
 
 def find_customer(api: Api, wanted: str) -> dict[str, Any]:
@@ -136,6 +140,7 @@ def add_project(
     budget: Annotated[
         float | None, typer.Option("--budget", metavar="USD", help="What an attempt may spend at most.")
     ] = None,
+    egress: Egress = None,
     as_json: Json = False,
     url: Url = None,
     data: Data = None,
@@ -153,6 +158,7 @@ def add_project(
             *[parse_gate(text, "post_task") for text in gate or ()],
         ],
         **executor_fields(executor, agent_command, model, budget),
+        "egressAllow": egress or [],
     }
     if base_branch is not None:
         body["baseBranch"] = base_branch
@@ -178,11 +184,13 @@ def edit_project(
     monitoring_window: Annotated[float | None, typer.Option("--monitoring-window", metavar="SECONDS")] = None,
     model: Annotated[str | None, typer.Option("--model", metavar="MODEL")] = None,
     budget: Annotated[float | None, typer.Option("--budget", metavar="USD")] = None,
+    egress: Egress = None,
+    no_egress: Annotated[bool, typer.Option("--no-egress", help="Allow no host any more.")] = False,
     as_json: Json = False,
     url: Url = None,
     data: Data = None,
 ) -> None:
-    """Change a project. Gates that are given take the place of all that it had."""
+    """Change a project. Gates and hosts that are given take the place of all that it had."""
     if delivery_mode is not None and delivery_mode not in DELIVERY_MODES:
         raise CliError(f"'{delivery_mode}' is no delivery mode; use one of {', '.join(DELIVERY_MODES)}.")
     gates = [
@@ -196,6 +204,7 @@ def edit_project(
         "monitoringWindowSeconds": monitoring_window,
         "model": model,
         "budgetUsd": budget,
+        "egressAllow": egress or ([] if no_egress else None),
     }
     body = {key: value for key, value in wanted.items() if value is not None}
     if not body:

@@ -63,7 +63,9 @@ def serve_worker(database_url: str, data: Path, *, slots: int) -> None:
     database = Database(database_url, pool_size=slots + 8, application_name="devteam-worker")
     await_schema(database)
     allow_unfenced = os.environ.get("DEVTEAM_ALLOW_UNFENCED") == "1"
-    tools = build_tools(database, data, utc_now, allow_unfenced=allow_unfenced, http_gates=http_gates())
+    tools = build_tools(
+        database, data, utc_now, allow_unfenced=allow_unfenced, http_gates=http_gates(), egress=egress()
+    )
     worker = build_worker(database, data, WorkerSettings(slots=slots), tools=tools)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
@@ -75,11 +77,20 @@ def serve_worker(database_url: str, data: Path, *, slots: int) -> None:
 
 def http_gates() -> "Reach":
     """Which servers gates may ask: `DEVTEAM_HTTP_GATES` is off, public or private. Raises DevTeamError."""
+    return _reach("DEVTEAM_HTTP_GATES")
+
+
+def egress() -> "Reach":
+    """Which hosts projects may let agents reach: `DEVTEAM_EGRESS` is off, public or private. Raises DevTeamError."""
+    return _reach("DEVTEAM_EGRESS")
+
+
+def _reach(variable: str) -> "Reach":
     from devteam.adapters.http_probe import Reach
 
-    wanted = os.environ.get("DEVTEAM_HTTP_GATES", Reach.PUBLIC.value)
+    wanted = os.environ.get(variable, Reach.PUBLIC.value)
     if wanted not in list(Reach):
-        raise DevTeamError(f"DEVTEAM_HTTP_GATES is '{wanted}'; use one of {', '.join(Reach)}.", code="bad_setting")
+        raise DevTeamError(f"{variable} is '{wanted}'; use one of {', '.join(Reach)}.", code="bad_setting")
     return Reach(wanted)
 
 

@@ -1,7 +1,6 @@
 """Build a worker from its parts."""
 
 import os
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,19 +8,21 @@ from uuid import UUID
 
 from devteam.adapters.executors.command import CommandExecutor, CommandGateRunner
 from devteam.adapters.executors.enclosure import Enclosure
-from devteam.adapters.executors.policy import allows_inside
 from devteam.adapters.executors.profiles import PROFILES
 from devteam.adapters.fences import ResourceLimits
 from devteam.adapters.git.attempts import GitDeliveries, GitWorkspaces, delivery_message
 from devteam.adapters.http_probe import GuardedHttpProbe, Reach
 from devteam.adapters.processes import CommandSpec, RunningCommand, kill_marked, kill_orphans, scrubbed_environment
 from devteam.entrypoints.catalogue import agent_programs
+from devteam.entrypoints.outside import Outside, make_outside, short_socket_path
 from devteam.executions.lifecycle import Lifecycle
-from devteam.executions.ports import CommandEnd, Held, Job
+from devteam.executions.ports import Asker, CommandEnd, Held, Job
+from devteam.executions.requests import PERSON
 from devteam.kit.clock import Clock, utc_now
 from devteam.kit.db import Database
 from devteam.workflows.agent_round import AgentExecutor
 from devteam.workflows.ask import PersonAsker
+from devteam.workflows.hand_back import HandedBack
 from devteam.workflows.leader import Leader
 from devteam.workflows.run_attempt import Tools
 from devteam.workflows.verify import Verifier
@@ -54,21 +55,34 @@ def build_worker(
 
 
 def build_tools(
-    database: Database, data: Path, clock: Clock, *, allow_unfenced: bool = False, http_gates: Reach = Reach.PUBLIC
+    database: Database,
+    data: Path,
+    clock: Clock,
+    *,
+    allow_unfenced: bool = False,
+    http_gates: Reach = Reach.PUBLIC,
+    egress: Reach = Reach.PUBLIC,
 ) -> Tools:
     """The real adapters on a data folder."""
     asker = PersonAsker(database, clock)
     workspaces = GitWorkspaces(data / "mirrors", data / "workspaces")
+    limits = ResourceLimits()
+    outside = make_outside(database, data, clock, limits, egress)
     enclosure = Enclosure(
-        data, lambda job: workspaces.mirror(job).path, limits=ResourceLimits(), allow_unfenced=allow_unfenced
+        data,
+        lambda job: workspaces.mirror(job).path,
+        limits=limits,
+        alarm=outside.alarm,
+        egress=outside.egress,
+        allow_unfenced=allow_unfenced,
     )
-    executor = _AgentsWhenNeeded(lambda: _agent_executor(database, data, clock, enclosure))
+    executor = _AgentsWhenNeeded(lambda: _agent_executor(database, data, clock, enclosure, asker, outside))
     return Tools(
         database=database,
         lifecycle=Lifecycle(database, clock),
         workspaces=workspaces,
         deliveries=GitDeliveries(workspaces),
-        executors={"command": CommandExecutor(), **dict.fromkeys([*PROFILES, "acp"], executor)},
+        executors={"command": CommandExecutor(), PERSON: HandedBack(), **dict.fromkeys([*PROFILES, "acp"], executor)},
         verifier=Verifier(database, clock, CommandGateRunner(enclosure), workspaces, GuardedHttpProbe(http_gates)),
         message=delivery_message,
         sweep=_sweep,
@@ -94,27 +108,27 @@ class _AgentsWhenNeeded:
         return self._made.run(job, workspace, held, on_output)
 
 
-def _agent_executor(database: Database, data: Path, clock: Clock, enclosure: Enclosure) -> AgentExecutor:
+def _agent_executor(
+    database: Database, data: Path, clock: Clock, enclosure: Enclosure, asker: Asker, outside: Outside
+) -> AgentExecutor:
     """Agents behind the model gateway of this worker, which listens from the first agent on."""
+    from devteam.adapters.agent_tools import AgentToolServer
     from devteam.adapters.executors.acp import AcpAgents
     from devteam.adapters.model_gateway import GatewayModels, GatewayStore, ModelGateway, PriceTable
     from devteam.adapters.secret_box import SecretBox
 
     store = GatewayStore(database, clock, SecretBox(data / "run" / "secret.key"))
     socket_path = short_socket_path(data / "run", f"gateway-{os.getpid()}.sock")
-    models = GatewayModels(ModelGateway(store, PriceTable(store.prices), clock, socket_path), store)
-    return AgentExecutor(database, clock, AcpAgents(enclosure, allows_inside, agent_programs()), models)
+    gateway = ModelGateway(store, PriceTable(store.prices), clock, socket_path, bandwidth=outside.bandwidth)
+    models = GatewayModels(gateway, store, outside.alarm)
+    agents = AcpAgents(enclosure, asker, agent_programs())
+    tools = AgentToolServer(short_socket_path(data / "run" / "tools", "0123456789ab.sock").parent)
+    return AgentExecutor(database, clock, agents, models, tools, asker)
 
 
 def _sweep(attempt_id: str) -> int:
     """Kill what earlier runs of an attempt left on this machine: its commands, and the git of dead workers."""
     return kill_marked(lambda marker: marker.startswith(f"{attempt_id}:")) + kill_orphans()
-
-
-def short_socket_path(folder: Path, name: str) -> Path:
-    """A path for a Unix socket: in the folder, or where that is too long for one, in a private temporary folder."""
-    wanted = folder / name
-    return wanted if len(os.fsencode(wanted)) < 100 else Path(tempfile.mkdtemp(prefix="devteam-")) / name
 
 
 def probe_isolation(data: Path) -> str:

@@ -88,6 +88,7 @@ _TASK_STATUS_IN = {
 _COLUMNS = frozenset(
     {
         "isolation",
+        "fence",
         "branch",
         "base_commit",
         "work_commit",
@@ -100,6 +101,7 @@ _COLUMNS = frozenset(
         "round",
     }
 )
+_JSON_COLUMNS = frozenset({"diff_stat", "fence"})
 
 
 class Lifecycle:
@@ -564,9 +566,9 @@ def _set(change: CustomerChange, attempt_id: UUID, values: Mapping[str, Any], *,
     allowed = {"phase", "phase_started_at"} | _COLUMNS
     unknown = set(values) - allowed
     assert own or not unknown, unknown
-    encoded = {key: json.dumps(value) if key == "diff_stat" else value for key, value in values.items()}
+    encoded = {key: json.dumps(value) if key in _JSON_COLUMNS else value for key, value in values.items()}
     assignments = "".join(
-        f'"{key}" = CAST(:{key} AS jsonb), ' if key == "diff_stat" else f'"{key}" = :{key}, ' for key in encoded
+        f'"{key}" = CAST(:{key} AS jsonb), ' if key in _JSON_COLUMNS else f'"{key}" = :{key}, ' for key in encoded
     )
     row = change.connection.execute(
         sql(

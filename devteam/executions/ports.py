@@ -122,7 +122,7 @@ class Held(Protocol):
 @dataclass(frozen=True)
 class CommandEnd:
     """How a command ended. `error` says in a sentence why it failed where the exit code does not tell, and `code` is
-    the stable name of that reason; `seconds` leaves out frozen time.
+    the stable name of that reason; `seconds` leaves out frozen time. `fence` is what closed it in, part by part.
     """
 
     exit_code: int | None
@@ -133,6 +133,7 @@ class CommandEnd:
     leftovers: int = 0
     error: str | None = None
     code: str | None = None
+    fence: Mapping[str, Any] | None = None
 
     @property
     def succeeded(self) -> bool:

@@ -28,7 +28,8 @@ USED = """(SELECT jsonb_build_object('calls', count(*), 'input_tokens', coalesce
                       'output_tokens', coalesce(sum(u.output_tokens), 0),
                       'cost_usd', CASE WHEN count(*) FILTER (WHERE u.cost_usd IS NULL
                           AND (u.status BETWEEN 200 AND 299 OR u.status = 499)) = 0
-                          THEN coalesce(sum(u.cost_usd), 0) END)
+                          THEN coalesce(sum(u.cost_usd), 0) END,
+                      'overshoot_usd', a.overshoot_usd)
                   FROM attempt_calls u WHERE u.attempt_id = a.id) AS used"""
 """What `Used` is made of, for an attempt `a`. A call that was refused costs nothing; one that went through, or
 that its caller left in the middle (499), does.

@@ -125,7 +125,7 @@ class Used(View):
     """What an attempt's model calls came to, as metered by the gateway.
 
     `costUsd` is in US dollars, and null when the price of one of them is unknown; `inputTokens` holds the cached ones
-    too.
+    too. `overshootUsd` was measured where the budget stopped the attempt, null when it did not.
     """
 
     calls: int
@@ -133,6 +133,7 @@ class Used(View):
     cached_tokens: int
     output_tokens: int
     cost_usd: float | None
+    overshoot_usd: float | None
 
 
 class SavedRound(View):
@@ -142,6 +143,21 @@ class SavedRound(View):
     base_commit: str
     work_commit: str
     at: UtcTime
+
+
+class FencePart(View):
+    """How one part of a fence stands, and by what means."""
+
+    state: Literal["enforced", "watched", "absent"]
+    mechanism: str
+
+
+class FenceView(View):
+    """What closed an attempt's commands in, part by part; with `inForce` false it was not closed in."""
+
+    kind: str
+    in_force: bool
+    parts: dict[str, FencePart]
 
 
 class AttemptView(Used):
@@ -165,6 +181,7 @@ class AttemptView(Used):
     executor: str
     prompt_version: str | None
     isolation: str | None
+    fence: FenceView | None
     frozen: bool
     awaiting_approval_id: UUID | None
     worker_id: UUID | None
@@ -210,6 +227,7 @@ class AttemptView(Used):
             executor=row.executor,
             prompt_version=row.prompt_version,
             isolation=row.isolation,
+            fence=None if row.fence is None else FenceView.model_validate(row.fence),
             frozen=row.frozen,
             awaiting_approval_id=row.awaiting_approval_id,
             worker_id=row.worker_id,

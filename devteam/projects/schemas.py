@@ -8,7 +8,12 @@ from pydantic import Field, TypeAdapter, model_validator
 
 from devteam.kit.db import Row
 from devteam.kit.wire import Input, UtcTime, View
+from devteam.projects.egress import EgressAllow
 from devteam.projects.gates import Command, Gate, GateStage, check_gate_names
+from devteam.projects.routing import ROUTES, RouteRule, uses_own_agent
+from devteam.projects.protection import DEFAULT_PROTECTED_PATHS, DEFAULT_REFUSED_COMMANDS
+from devteam.projects.protection_fields import ProtectedPaths, RefusedCommands
+from devteam.projects.rules import ExecutorKind
 
 __all__ = [
     "Command",
@@ -32,23 +37,15 @@ class DeliveryMode(StrEnum):
     MERGE_COMMIT = "merge_commit"
 
 
-class ExecutorKind(StrEnum):
-    """What does the work of a project's tasks: the tasks' own commands, or an agent."""
-
-    COMMAND = "command"
-    NATIVE = "native"
-    OPENCODE = "opencode"
-    CLAUDE = "claude"
-    CODEX = "codex"
-    QWEN = "qwen"
-    ACP = "acp"
-
-
 class ProjectInput(Input):
     """A new project; without a base branch the repository's own default is taken.
 
     `agentCommand` starts an agent of one's own (executor `acp`); `model` is what an agent asks the providers for,
-    by default the first that they offer; `budgetUsd` bounds what one attempt may spend.
+    by default the first that they offer; `budgetUsd` bounds what one attempt may spend. The first of `routes` that
+    fits a task says who does it; `executor` and `model` are for the others, and where none of a rule's choices can.
+    `egressAllow` are the hosts that agents and the gates on their work may reach: `host` or `*.host`, on ports 80 and 443
+    or on the `:port` that is named. An agent changes `protectedPaths` only when a person allows it; `refusedCommands`
+    are first words of commands, or `/a regular expression/`, that agents may not run.
     """
 
     name: str = Field(min_length=1, max_length=120)
@@ -61,13 +58,22 @@ class ProjectInput(Input):
     agent_command: list[str] | None = Field(default=None, min_length=1, max_length=50)
     model: str | None = Field(default=None, min_length=1, max_length=200)
     budget_usd: float | None = Field(default=None, gt=0, le=1e6)
+    egress_allow: EgressAllow = Field(default=[], max_length=200)
+    routes: list[RouteRule] = Field(default=[], max_length=50)
+    protected_paths: ProtectedPaths = Field(default=list(DEFAULT_PROTECTED_PATHS))
+    refused_commands: RefusedCommands = Field(default=list(DEFAULT_REFUSED_COMMANDS))
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         check_gate_names(self.gates)
-        if (self.executor is ExecutorKind.ACP) != (self.agent_command is not None):
-            raise ValueError("agentCommand belongs to the executor acp, and only to it")
+        check_own_agent(self.executor, self.routes, self.agent_command)
         return self
+
+
+def check_own_agent(executor: ExecutorKind, routes: list[RouteRule], agent_command: list[str] | None) -> None:
+    """Raise ValueError when the executor acp is named and nothing says what starts it."""
+    if agent_command is None and (executor is ExecutorKind.ACP or uses_own_agent(routes)):
+        raise ValueError("the executor acp needs the project's agentCommand, which starts the agent")
 
 
 class ProjectPatch(Input):
@@ -79,6 +85,11 @@ class ProjectPatch(Input):
     monitoring_window_seconds: float | None = Field(default=None, ge=0, le=31_536_000)
     model: str | None = Field(default=None, min_length=1, max_length=200)
     budget_usd: float | None = Field(default=None, gt=0, le=1e6)
+    egress_allow: EgressAllow | None = Field(default=None, max_length=200)
+    agent_command: list[str] | None = Field(default=None, min_length=1, max_length=50)
+    routes: list[RouteRule] | None = Field(default=None, max_length=50)
+    protected_paths: ProtectedPaths | None = None
+    refused_commands: RefusedCommands | None = None
     archived: bool | None = None
 
     @model_validator(mode="after")
@@ -101,6 +112,10 @@ class ProjectView(View):
     agent_command: list[str] | None
     model: str | None
     budget_usd: float | None
+    egress_allow: list[str]
+    routes: list[RouteRule]
+    protected_paths: list[str]
+    refused_commands: list[str]
     delivery_mode: DeliveryMode
     gates: list[Gate]
     monitoring_window_seconds: float
@@ -121,6 +136,10 @@ class ProjectView(View):
             agent_command=row.agent_command,
             model=row.model,
             budget_usd=row.budget_usd,
+            egress_allow=row.egress_allow,
+            routes=ROUTES.validate_python(row.routes),
+            protected_paths=row.protected_paths,
+            refused_commands=row.refused_commands,
             delivery_mode=row.delivery_mode,
             gates=_GATES.validate_python(row.gates),
             monitoring_window_seconds=row.monitoring_window_seconds,

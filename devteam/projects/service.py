@@ -1,6 +1,7 @@
 """Use cases on projects."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +12,15 @@ from devteam.access.rules import Permission, check
 from devteam.customers.change import CustomerChange, customer_change
 from devteam.kit.clock import Clock
 from devteam.kit.db import Connection, Database, sql
-from devteam.kit.errors import Conflict, NotFound, Stale
+from devteam.kit.errors import Conflict, Invalid, NotFound, Stale
 from devteam.kit.ids import new_id
+from devteam.kit.wire import Input
 from devteam.projects.ports import RepositoryProbe
-from devteam.projects.schemas import Gate, ProjectInput, ProjectPatch, ProjectView
+from devteam.projects.routing import ROUTES
+from devteam.projects.schemas import ProjectInput, ProjectPatch, ProjectView, check_own_agent
+
+_CLEARABLE = frozenset({"model", "budget_usd"})
+"""What an edit can take away by sending null."""
 
 
 class ProjectService:
@@ -35,11 +41,12 @@ class ProjectService:
                 change.connection.execute(
                     sql(
                         """INSERT INTO projects (id, customer_id, name, repository, base_branch, executor,
-                               agent_command, model, budget_usd, delivery_mode, gates, monitoring_window_seconds,
-                               created_at)
+                               agent_command, model, budget_usd, egress_allow, routes, protected_paths,
+                               refused_commands, delivery_mode, gates, monitoring_window_seconds, created_at)
                            VALUES (:id, :customer_id, :name, :repository, :base_branch, :executor,
-                               CAST(:agent_command AS jsonb), :model, :budget_usd, :delivery_mode,
-                               CAST(:gates AS jsonb), :window, :now)"""
+                               CAST(:agent_command AS jsonb), :model, :budget_usd, CAST(:egress_allow AS jsonb),
+                               CAST(:routes AS jsonb), CAST(:protected_paths AS jsonb),
+                               CAST(:refused_commands AS jsonb), :delivery_mode, CAST(:gates AS jsonb), :window, :now)"""
                     ),
                     {
                         "id": project_id,
@@ -51,8 +58,12 @@ class ProjectService:
                         "agent_command": None if wanted.agent_command is None else json.dumps(wanted.agent_command),
                         "model": wanted.model,
                         "budget_usd": wanted.budget_usd,
+                        "egress_allow": json.dumps(wanted.egress_allow),
+                        "routes": _json(wanted.routes),
+                        "protected_paths": json.dumps(wanted.protected_paths),
+                        "refused_commands": json.dumps(wanted.refused_commands),
                         "delivery_mode": wanted.delivery_mode.value,
-                        "gates": _gates_json(wanted.gates),
+                        "gates": _json(wanted.gates),
                         "window": wanted.monitoring_window_seconds,
                         "now": change.now,
                     },
@@ -71,6 +82,7 @@ class ProjectService:
         customer_id = self._customer_of(actor, project_id)
         check(actor, Permission.COMMAND, customer_id)
         values = patch.model_dump(exclude_unset=True, exclude_none=True, mode="json")
+        values |= {field: None for field in _CLEARABLE & patch.model_fields_set if getattr(patch, field) is None}
         try:
             with customer_change(self._database, customer_id, actor, self._clock) as change:
                 before = project_view(change.connection, project_id)
@@ -89,10 +101,18 @@ class ProjectService:
     def _update(self, change: CustomerChange, project_id: UUID, before: ProjectView, values: dict[str, Any]) -> None:
         if values.get("archived"):
             self._check_can_archive(change, project_id)
+        agent_command = values.get("agent_command", before.agent_command)
+        try:
+            check_own_agent(before.executor, ROUTES.validate_python(values.get("routes", before.routes)), agent_command)
+        except ValueError as exc:
+            raise Invalid.field("routes", f"{str(exc).capitalize()}.") from exc
         change.connection.execute(
             sql(
                 """UPDATE projects SET name = :name, delivery_mode = :delivery_mode, gates = CAST(:gates AS jsonb),
                        monitoring_window_seconds = :window, model = :model, budget_usd = :budget_usd,
+                       agent_command = CAST(:agent_command AS jsonb), routes = CAST(:routes AS jsonb),
+                       egress_allow = CAST(:egress_allow AS jsonb), protected_paths = CAST(:protected_paths AS jsonb),
+                       refused_commands = CAST(:refused_commands AS jsonb),
                        archived_at = CASE WHEN :archived THEN coalesce(archived_at, :now) END, version = version + 1
                    WHERE id = :id"""
             ),
@@ -100,10 +120,15 @@ class ProjectService:
                 "id": project_id,
                 "name": values.get("name", before.name),
                 "delivery_mode": values.get("delivery_mode", before.delivery_mode.value),
-                "gates": _gates_json(before.gates) if "gates" not in values else json.dumps(values["gates"]),
+                "gates": _json(before.gates) if "gates" not in values else json.dumps(values["gates"]),
+                "agent_command": None if agent_command is None else json.dumps(agent_command),
+                "routes": _json(before.routes) if "routes" not in values else json.dumps(values["routes"]),
                 "window": values.get("monitoring_window_seconds", before.monitoring_window_seconds),
                 "model": values.get("model", before.model),
                 "budget_usd": values.get("budget_usd", before.budget_usd),
+                "egress_allow": json.dumps(values.get("egress_allow", before.egress_allow)),
+                "protected_paths": json.dumps(values.get("protected_paths", before.protected_paths)),
+                "refused_commands": json.dumps(values.get("refused_commands", before.refused_commands)),
                 "archived": values.get("archived", before.archived),
                 "now": change.now,
             },
@@ -154,5 +179,5 @@ def projects_of(connection: Connection, customer_id: UUID) -> list[ProjectView]:
     return [ProjectView.from_row(row) for row in rows]
 
 
-def _gates_json(gates: list[Gate]) -> str:
-    return json.dumps([gate.model_dump(mode="json") for gate in gates])
+def _json(values: Sequence[Input]) -> str:
+    return json.dumps([value.model_dump(mode="json") for value in values])

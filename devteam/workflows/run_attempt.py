@@ -26,6 +26,7 @@ from devteam.executions.ports import (
     Workspaces,
 )
 from devteam.executions.requests import RequestKind
+from devteam.incidents.repository import critical_of
 from devteam.kit.db import UNAVAILABLE, Database
 from devteam.kit.errors import DevTeamError, Fenced
 from devteam.kit.log import get_logger
@@ -185,13 +186,21 @@ class AttemptPhases:
         work = job.begins_at if job.by_person else self._tools.workspaces.save(job)
         assert work is not None
         stat = self._keep_round(job, work)
+        kept = {"isolation": end.isolation, "fence": end.fence, "work_commit": work, "diff_stat": stat}
+        critical = self._critical(job)
+        if critical is not None:
+            return self._fail("critical_incident", critical, **kept)
         if not end.succeeded:
             give_up = self._block if end.code == BLOCKED else self._fail
-            return give_up(
-                _failure_code(end), end.describe(), isolation=end.isolation, work_commit=work, diff_stat=stat
-            )
-        self._enter(Phase.QUALITY_ASSURANCE, isolation=end.isolation, work_commit=work, diff_stat=stat)
+            return give_up(_failure_code(end), end.describe(), **kept)
+        self._enter(Phase.QUALITY_ASSURANCE, **kept)
         return Phase.QUALITY_ASSURANCE
+
+    def _critical(self, job: Job) -> str | None:
+        """Why nothing of this attempt may be delivered, as long as nobody has settled the incident."""
+        with self._tools.database.statement() as connection:
+            title = critical_of(connection, job.ref.attempt_id)
+        return None if title is None else f"A critical incident: {title}. Nothing is delivered; the workspace is kept."
 
     def _fresh_workspace(self, job: Job) -> Path:
         """The worktree at the base, or at the work of the round before; what an interrupted run left in it goes to
@@ -268,6 +277,9 @@ class AttemptPhases:
     # --- delivery ---
 
     def _deliver(self, job: Job) -> str:
+        critical = self._critical(job)
+        if critical is not None:
+            return self._fail("critical_incident", critical)
         if job.work_commit == job.base_commit:
             self._output.note("Nothing needed to change; there is nothing to deliver")
             self._end(job, Ending(Outcome.SUCCEEDED, TaskStatus.COMPLETED, "no_change", "Nothing needed to change."))

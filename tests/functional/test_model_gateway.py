@@ -663,7 +663,7 @@ def job(executor: str, model: str | None = None) -> Job:
 def way_of(desk: Desk, executor: str, model: str | None = None) -> ModelAccess | None:
     wanted = job(executor, model)
     wanted.ref.attempt_id = desk.attempt()  # type: ignore[misc]
-    with GatewayModels(desk.gateway, desk.gateway.store).access(wanted) as way:
+    with GatewayModels(desk.gateway, desk.gateway.store, lambda *_: None).access(wanted) as way:
         return way.model
 
 

@@ -15,17 +15,17 @@ import psutil
 from devteam.adapters.executors.acp import AcpAgents
 from devteam.adapters.executors.acp_talk import Patience
 from devteam.adapters.executors.enclosure import Enclosure
-from devteam.adapters.executors.policy import allows_inside
 from devteam.adapters.executors.profiles import PROFILES, AgentProfile
 from devteam.adapters.executors.programs import AgentPrograms
 from devteam.adapters.fences import ResourceLimits
 from devteam.adapters.git.attempts import GitWorkspaces
 from devteam.executions.lifecycle import RunRef
 from devteam.executions.model import Phase
-from devteam.executions.ports import Controllable, Job
+from devteam.executions.ports import Answer, Controllable, Held, Job, Question
 from devteam.executions.session import Assignment, EntryKind, ModelAccess, RoundEnd
 from devteam.kit.clock import utc_now
 from devteam.kit.ids import new_id
+from devteam.projects.protection import DEFAULT_PROTECTED_PATHS, DEFAULT_REFUSED_COMMANDS
 from devteam.projects.schemas import DeliveryMode
 from tests.integration.git_projects import Customer, make_customer
 
@@ -117,6 +117,38 @@ class Round:
         return found
 
 
+@dataclass
+class Alarms:
+    """Incidents as they were raised: code and evidence."""
+
+    raised: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+
+    def __call__(self, job: Job, code: str, title: str, evidence: Mapping[str, Any]) -> None:
+        self.raised.append((code, evidence))
+
+    @property
+    def codes(self) -> list[str]:
+        return [code for code, _ in self.raised]
+
+
+class Person:
+    """Whom the engine asks: answers are laid ready, and who is asked before that waits."""
+
+    def __init__(self) -> None:
+        self.asked: list[Question] = []
+        self._answers: list[Answer] = []
+
+    def says(self, *, approved: bool, text: str | None = None, expired: bool = False) -> None:
+        self._answers.append(Answer(approved, text, None if expired else "Ada", expired))
+
+    def ask(self, job: Job, question: Question, held: Held) -> Answer:
+        self.asked.append(question)
+        while not self._answers:
+            time.sleep(0.02)
+            held.checkpoint()
+        return self._answers.pop(0)
+
+
 class AgentWorld:
     """An engine's data folder with one project; every round is an attempt of its own."""
 
@@ -125,7 +157,11 @@ class AgentWorld:
         self.customer: Customer = make_customer(folder)
         self.workspaces = GitWorkspaces(self.data / "mirrors", self.data / "workspaces")
         self.project = new_id()
-        self.enclosure = Enclosure(self.data, lambda job: self.workspaces.mirror(job).path, limits=ResourceLimits())
+        self.alarms = Alarms()
+        self.person = Person()
+        self.enclosure = Enclosure(
+            self.data, lambda job: self.workspaces.mirror(job).path, limits=ResourceLimits(), alarm=self.alarms
+        )
         self.program = folder / "program" / "acp-agent"
         self.program.parent.mkdir()
         shutil.copy(AGENT, self.program)
@@ -140,6 +176,7 @@ class AgentWorld:
             repository=str(self.customer.bare), base_branch="main", delivery_mode=DeliveryMode.BRANCH, gates=[],
             monitoring_window=0.0, executor=executor, started_at=utc_now(), branch=None, base_commit=None,
             work_commit=None, commit=None, merged_commit=None, monitor_until=None, agent_command=command or None,
+            protected_paths=DEFAULT_PROTECTED_PATHS, refused_commands=DEFAULT_REFUSED_COMMANDS,
         )  # fmt: skip
 
     def start(
@@ -185,7 +222,7 @@ class AgentWorld:
         profiles: Mapping[str, AgentProfile] = PROFILES,
     ) -> Round:
         """A round of an attempt."""
-        agents = AcpAgents(self.enclosure, allows_inside, programs, patience=patience or Patience(), profiles=profiles)
+        agents = AcpAgents(self.enclosure, self.person, programs, patience=patience or Patience(), profiles=profiles)
         assignment = Assignment(prompt, model, session_id, time_limit, silence)
         told, hold = Told(), Hold()
         ends: list[RoundEnd | BaseException] = []

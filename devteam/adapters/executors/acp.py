@@ -10,14 +10,16 @@ from pathlib import Path
 
 from acp.schema import EnvVariable, McpServerStdio
 
-from devteam.adapters.executors.acp_client import Allows
+from devteam.adapters.executors.acp_people import People
 from devteam.adapters.executors.acp_talk import Failure, McpServers, Patience, Talk
 from devteam.adapters.executors.enclosure import Enclosure
+from devteam.adapters.executors.policy import Policy
 from devteam.adapters.executors.profiles import PROFILES, AgentProfile, custom_profile
 from devteam.adapters.executors.programs import AgentPrograms, Program
+from devteam.adapters.executors.reporting import ReportingSession
 from devteam.adapters.fences import forwarded_port
 from devteam.adapters.processes import CommandResult, CommandSpec, NotFrozen, RunningCommand, scrubbed_environment
-from devteam.executions.ports import CommandEnd, Held, Job
+from devteam.executions.ports import Asker, CommandEnd, Held, Job
 from devteam.executions.session import Assignment, ModelAccess, RoundEnd, Session, ToolAccess
 
 GRACE_SECONDS = 0.5
@@ -32,14 +34,14 @@ class AcpAgents:
     def __init__(
         self,
         enclosure: Enclosure,
-        allows: Allows,
+        asker: Asker,
         programs: AgentPrograms | None = None,
         *,
         patience: Patience | None = None,
         profiles: Mapping[str, AgentProfile] = PROFILES,
     ) -> None:
         self._enclosure = enclosure
-        self._allows = allows
+        self._asker = asker
         self._programs = programs or AgentPrograms(None, os.defpath)
         self._patience = patience or Patience()
         self._profiles = profiles
@@ -57,17 +59,20 @@ class AcpAgents:
         program = self._programs.find(profile.argv)
         if program is None:
             return RoundEnd(_not_installed(profile), "")
+        session = ReportingSession(session, job, self._enclosure.alarm)
         ways = Ways(fenced=self._enclosure.fenced)
         model = _model_inside(assignment.model, ways)
         tools: McpServers = [] if assignment.tools is None else [_tool_server(assignment.tools, ways)]
         spec = _spec(profile, program, model, job, workspace, assignment)
         held.checkpoint()
         session.entry("prompt", {"text": assignment.prompt})
-        talk = Talk(profile, assignment, session, self._allows, workspace, self._patience, tools)
+        policy, people = Policy(job.protected_paths, job.refused_commands), People(self._asker, job, held)
+        talk = Talk(profile, assignment, session, policy, people, workspace, self._patience, tools)
         with self._enclosure.closed(
             job, spec, workspace=workspace, read_only=program.shown, sockets=ways.sockets
         ) as enclosed:
             running = RunningCommand.start(enclosed.spec)
+            people.stops(running)
             results: list[CommandResult] = []
             waiting = threading.Thread(
                 target=lambda: results.append(running.wait(session.output)), name="agent-output", daemon=True
@@ -90,7 +95,8 @@ class AcpAgents:
             failure = failure if exceeded is None else Failure("resource_limit", exceeded)
         if not results:
             raise RuntimeError("the agent's output could not be kept")
-        return RoundEnd(self._end(profile, results[0], failure, talk), talk.said)
+        end = self._end(profile, results[0], failure, talk)
+        return RoundEnd(replace(end, fence=enclosed.in_force), talk.said)
 
     def _end(self, profile: AgentProfile, result: CommandResult, failure: Failure | None, talk: Talk) -> CommandEnd:
         end = CommandEnd(

@@ -1,21 +1,31 @@
-"""How an agent and the gates on its work are closed in: the fence, and a share of the machine per attempt."""
+"""How an agent and the gates on its work are closed in: the fence, a share of the machine per attempt, and one way out.
+
+What a command was refused, or did that it must not do, is recorded as an incident when it ended.
+"""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from devteam.adapters.fences import Fence, FenceReport, Hold, Limiter, ResourceLimits, Unfenced, choose_fence
+from devteam.adapters.egress import EgressProxy, proxy_environment
+from devteam.adapters.fences import Fence, FenceReport, Hold, Limiter, Part, ResourceLimits, Unfenced, choose_fence
+from devteam.adapters.fences.tampering import tampering
 from devteam.adapters.processes import CommandSpec, RunningCommand
-from devteam.executions.ports import Job
+from devteam.executions.ports import Alarm, Job
+from devteam.kit.log import get_logger
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Enclosed:
-    """A command ready to be started inside."""
+    """A command ready to be started inside; `in_force` tells what closes it in, part by part."""
 
     spec: CommandSpec
+    in_force: Mapping[str, Any]
     _hold: Hold
 
     def watch(self, running: RunningCommand) -> AbstractContextManager[None]:
@@ -28,14 +38,26 @@ class Enclosed:
 
 
 class Enclosure:
-    """Closes commands in. The fence is chosen, by trying to break out of it, when it is first needed."""
+    """Closes commands in. The fence is chosen, by trying to break out of it, when it is first needed.
+
+    Without an `egress` there is no way out but the sockets that are given.
+    """
 
     def __init__(
-        self, data: Path, mirror: Callable[[Job], Path], *, limits: ResourceLimits, allow_unfenced: bool = False
+        self,
+        data: Path,
+        mirror: Callable[[Job], Path],
+        *,
+        limits: ResourceLimits,
+        alarm: Alarm,
+        egress: EgressProxy | None = None,
+        allow_unfenced: bool = False,
     ) -> None:
         self._data = data
         self._mirror = mirror
         self._limits = limits
+        self.alarm = alarm
+        self._egress = egress
         self._allow_unfenced = allow_unfenced
         self._lock = threading.Lock()
         self._chosen: tuple[Fence, Limiter] | None = None
@@ -69,9 +91,40 @@ class Enclosure:
     ) -> Iterator[Enclosed]:
         """The command inside. Raises FenceRefused when nothing is in force and the operator did not allow that."""
         fence, limiter = self._choose()
-        home = workspace.parent / "home"
-        wrapped = fence.wrap(
-            spec, workspace=workspace, home=home, read_only=read_only, sockets=sockets, mirror=self._mirror(job)
-        )
-        with limiter.hold(job.marker.replace(":", "-"), [workspace, home]) as hold:
-            yield Enclosed(hold.apply(wrapped), hold)
+        home, mirror = workspace.parent / "home", self._mirror(job)
+        with ExitStack() as stack:
+            if self._egress is not None and self.fenced:
+                way = stack.enter_context(self._egress.open(job))
+                spec = replace(spec, env={**spec.env, **proxy_environment(fence.port(workspace, len(sockets)))})
+                sockets = (*sockets, way.socket)
+            wrapped = fence.wrap(
+                spec, workspace=workspace, home=home, read_only=read_only, sockets=sockets, mirror=mirror
+            )
+            hold = stack.enter_context(limiter.hold(job.marker.replace(":", "-"), [workspace, home]))
+            try:
+                yield Enclosed(hold.apply(wrapped), self._in_force(job).as_json(), hold)
+            finally:
+                self._look_after(job, hold, mirror, workspace)
+
+    def _in_force(self, job: Job) -> FenceReport:
+        """What closes this attempt in, its own way out included."""
+        report = self.report()
+        if self._egress is None or not self.fenced or report.part("network").state != "enforced":
+            return report
+        hosts = ", ".join(job.egress)
+        network = f"allow-list: {hosts}, by the egress proxy" if hosts else f"none: {report.part('network').mechanism}"
+        megabits = self._egress.bandwidth.bits / 1e6
+        width = f"{megabits:g} Mbit/s for the model gateway and the egress proxy together"
+        return report.with_part("network", Part("enforced", network)).with_part("bandwidth", Part("enforced", width))
+
+    def _look_after(self, job: Job, hold: Hold, mirror: Path, workspace: Path) -> None:
+        """Record what the command that ended met or did. Never raises."""
+        try:
+            limit = hold.reason
+            if limit is not None:
+                self.alarm(job, "resource_limit", "A command met a limit of its fence", {"limits": [limit]})
+            found = tampering(mirror, workspace, workspace.parent / ".fence" / workspace.name)
+            if found:
+                self.alarm(job, "git_tampered", "A command changed git's own files", {"found": found})
+        except Exception as error:  # noqa: BLE001 - a look that fails does not undo what was done
+            log.error("not_looked_after", attempt=str(job.ref.attempt_id), error=f"{type(error).__name__}: {error}")

@@ -47,7 +47,7 @@ def private_repository(mirror: Path, workspace: Path, keep: Path) -> PrivateRepo
 
     Raises FenceRefused when the mirror knows no such worktree.
     """
-    registration = _registration(mirror, workspace)
+    registration = registration_of(mirror, workspace)
     made = PrivateRepository(keep / "git", registration, mirror / "objects")
     born = (registration / "gitdir").stat()
     stamp = f"{registration}:{born.st_ino}:{born.st_mtime_ns}"
@@ -62,7 +62,8 @@ def private_repository(mirror: Path, workspace: Path, keep: Path) -> PrivateRepo
     return made
 
 
-def _registration(mirror: Path, workspace: Path) -> Path:
+def registration_of(mirror: Path, workspace: Path) -> Path:
+    """The folder inside the mirror that is the worktree's own. Raises FenceRefused when there is none."""
     wanted = {os.fspath(workspace / ".git"), os.path.join(os.path.realpath(workspace), ".git")}
     for folder in (mirror / "worktrees").glob("*"):
         try:

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Send
 
+from devteam.adapters.egress import pace
 from devteam.adapters.model_gateway.lease import GatewayLease
 from devteam.adapters.model_gateway.limits import free_again
 from devteam.adapters.model_gateway.redact import redacted
@@ -260,6 +261,7 @@ class Forwarding:
             await send({"type": "http.response.start", "status": status, "headers": headers})
             async for data in answer.aiter_raw() if plain else answer.aiter_bytes():
                 reader.feed(data)
+                await pace(self._lease.bucket, len(data))
                 if not streamed:  # of use only when it is whole, by when it has to be settled
                     held, data = data, held  # noqa: PLW2901 - each piece is sent one turn late, the last one after the loop
                 elif reader.ended:

@@ -9,7 +9,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from devteam.adapters.egress import Bandwidth, pace
 from devteam.adapters.model_gateway.budget import Budget
 from devteam.adapters.model_gateway.forwarding import CALLS, Forwarding, refusal
-from devteam.adapters.model_gateway.lease import GatewayLease
+from devteam.adapters.model_gateway.lease import GatewayLease, Sound
 from devteam.adapters.model_gateway.prices import PriceTable
 from devteam.adapters.model_gateway.redact import redacted
 from devteam.adapters.model_gateway.store import Call, GatewayStore, Provider
@@ -67,6 +68,7 @@ class ModelGateway:
         clock: Clock,
         socket_path: Path,
         *,
+        bandwidth: Bandwidth | None = None,
         longest_hold: float = LONGEST_HOLD,
     ) -> None:
         self.store = store
@@ -74,6 +76,7 @@ class ModelGateway:
         self.clock = clock
         self.longest_hold = longest_hold
         self._socket_path = socket_path
+        self._bandwidth = bandwidth
         self._leases: dict[str, GatewayLease] = {}
         self._known: Known | None = None
         self._stale = True
@@ -123,7 +126,9 @@ class ModelGateway:
             self._leases.clear()
             self._socket_path.unlink(missing_ok=True)
 
-    def lease(self, attempt_id: UUID, *, model: str | None, budget_usd: float | None) -> GatewayLease:
+    def lease(
+        self, attempt_id: UUID, *, model: str | None, budget_usd: float | None, sound: Sound | None = None
+    ) -> GatewayLease:
         """A key for an attempt. What earlier runs of it spent counts against the budget."""
         lease = GatewayLease(
             attempt_id=attempt_id,
@@ -132,6 +137,8 @@ class ModelGateway:
             socket_path=self._socket_path,
             budget=Budget(budget_usd, spent=self.store.spent(attempt_id)),
             model=model,
+            bucket=None if self._bandwidth is None else self._bandwidth.of(attempt_id),
+            sound=sound,
         )
         self._leases[lease.key] = lease
         return lease
@@ -140,8 +147,16 @@ class ModelGateway:
         """The key is worthless from now on; waits a little until its calls are in the record."""
         self._leases.pop(lease.key, None)
         concurrent.futures.wait(list(lease.unrecorded), timeout=STOP_SECONDS)
-        if lease.budget.overshoot:
-            log.warning("budget_overshot", attempt=str(lease.attempt_id), usd=round(lease.budget.overshoot, 6))
+        if lease.budget.overshoot or lease.over_budget:
+            self._note_overshoot(lease)
+
+    def _note_overshoot(self, lease: GatewayLease) -> None:
+        """How far beyond the budget it went before it was stopped, as measured; often nothing."""
+        log.warning("budget_stopped", attempt=str(lease.attempt_id), overshoot=round(lease.budget.overshoot, 6))
+        try:
+            self.store.note_overshoot(lease.attempt_id, lease.budget.overshoot)
+        except UNAVAILABLE:
+            log.error("overshoot_not_recorded", attempt=str(lease.attempt_id))
 
     def _serve(self) -> None:
         try:
@@ -251,7 +266,16 @@ class ModelGateway:
         if found:
             lease.masked += found
             log.warning("secrets_masked", attempt=str(lease.attempt_id), count=found)
+            self._sound(lease, "secret_leaving", "A key of this installation was on its way out", {"masked": found})
         return body
+
+    def _sound(self, lease: GatewayLease, code: str, title: str, evidence: Mapping[str, Any]) -> None:
+        """Record an incident beside the call; the end of the lease waits for it."""
+        if lease.sound is None or self._recorder is None:
+            return
+        sounding = self._recorder.submit(lease.sound, code, title, evidence)
+        lease.unrecorded.add(sounding)
+        sounding.add_done_callback(lease.unrecorded.discard)
 
     async def _models(self, request: Request) -> Response:
         if self.lease_of(request) is None:
@@ -294,6 +318,7 @@ class _Calls:
         body = await _read_body(request)
         if body is None:
             return refusal(413, "The request is larger than 50 MB.")
+        await pace(lease.bucket, len(body))
         try:
             call = json.loads(body.decode())
         except (ValueError, RecursionError):

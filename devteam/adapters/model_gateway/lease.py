@@ -1,13 +1,19 @@
 """One attempt's way to models: a key of its own, a budget, and what a person must know of."""
 
 import concurrent.futures
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
+from devteam.adapters.egress import TokenBucket
 from devteam.adapters.model_gateway.budget import Budget
 from devteam.executions.session import Trouble
+
+Sound = Callable[[str, str, Mapping[str, Any]], None]
+"""Code, title and evidence of an incident."""
 
 
 @dataclass
@@ -25,11 +31,20 @@ class GatewayLease:
     provider_trouble: Trouble | None = None
     """What the provider said no to, until it says yes again."""
     parked_until: datetime | None = None
+    bucket: TokenBucket | None = None
+    """What its bytes are paced by; None where nobody limits them."""
+    sound: Sound | None = None
+    """Records an incident of the attempt."""
     masked: int = 0
     """How many secrets were masked in what the agent sent."""
     models_seen: set[str] = field(default_factory=set)
     unrecorded: "set[concurrent.futures.Future[None]]" = field(default_factory=set)
     """Calls on their way into the record."""
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether the budget stopped it."""
+        return self.refused is not None and self.refused.code == "budget_spent"
 
     @property
     def trouble(self) -> Trouble | None:

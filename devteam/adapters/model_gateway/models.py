@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 from devteam.adapters.model_gateway.gateway import ModelGateway
 from devteam.adapters.model_gateway.lease import GatewayLease
 from devteam.adapters.model_gateway.store import GatewayStore, Provider
-from devteam.executions.ports import Job
+from devteam.executions.ports import Alarm, Job
 from devteam.executions.session import ModelAccess, Trouble
 from devteam.kit.errors import Refused
 
@@ -43,9 +44,10 @@ class OpenWay:
 class GatewayModels:
     """Leases keys of the gateway, which starts with the first of them."""
 
-    def __init__(self, gateway: ModelGateway, store: GatewayStore) -> None:
+    def __init__(self, gateway: ModelGateway, store: GatewayStore, alarm: Alarm) -> None:
         self._gateway = gateway
         self._store = store
+        self._alarm = alarm
 
     @contextmanager
     def access(self, job: Job) -> Iterator[OpenWay]:
@@ -56,7 +58,9 @@ class GatewayModels:
             return
         provider, model = found
         self._gateway.ensure_started()
-        lease = self._gateway.lease(job.ref.attempt_id, model=model, budget_usd=job.budget_usd)
+        lease = self._gateway.lease(
+            job.ref.attempt_id, model=model, budget_usd=job.budget_usd, sound=partial(self._alarm, job)
+        )
         try:
             yield OpenWay(
                 ModelAccess(
@@ -70,6 +74,18 @@ class GatewayModels:
             )
         finally:
             self._gateway.end(lease)
+            if lease.over_budget:
+                self._stopped_by_budget(job, lease)
+
+    def _stopped_by_budget(self, job: Job, lease: GatewayLease) -> None:
+        budget = lease.budget
+        evidence = {
+            "limitUsd": budget.limit,
+            "spentUsd": round(budget.spent, 6),
+            "overshootUsd": round(budget.overshoot, 6),
+            "reason": None if lease.refused is None else lease.refused.text,
+        }
+        self._alarm(job, "budget_spent", "The budget stopped an agent in the middle of its work", evidence)
 
     def _find(self, job: Job) -> tuple[Provider, str] | None:
         """The first provider that speaks the agent's protocol and offers the model; None when the agent needs none."""

@@ -140,6 +140,14 @@ class GatewayStore:
                 },
             )
 
+    def note_overshoot(self, attempt_id: UUID, usd: float) -> None:
+        """The most that an attempt went beyond its budget."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                sql("UPDATE attempts SET overshoot_usd = greatest(coalesce(overshoot_usd, 0), :usd) WHERE id = :id"),
+                {"id": attempt_id, "usd": usd},
+            )
+
     def spent(self, attempt_id: UUID) -> float:
         """What an attempt has cost so far, in US dollars."""
         with self._database.transaction() as connection:
