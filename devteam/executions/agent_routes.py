@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 
 from devteam.access.signed_in import ActorDep, CommandDep
-from devteam.executions.agents import Agents, ExecutorList, GuidanceInput, GuidanceView, SessionPage
+from devteam.executions.agents import Agents, CallList, ExecutorList, GuidanceInput, GuidanceView, SessionPage
 from devteam.kit.http import API, COMMANDS, READS, answer, problems, provided
 
 router = APIRouter(prefix=API)
@@ -23,6 +23,12 @@ def get_attempt_session(
 ) -> Response:
     """What an agent said and did: entries after an ordinal."""
     return answer(agents.session(actor, attempt_id, after=after, limit=limit))
+
+
+@router.get("/attempts/{attempt_id}/calls", tags=["attempts"], response_model=CallList, responses=READS)
+def list_attempt_calls(attempt_id: UUID, actor: ActorDep, agents: AgentsDep) -> Response:
+    """What an attempt's model calls used, one by one."""
+    return answer(agents.calls(actor, attempt_id))
 
 
 @router.post(

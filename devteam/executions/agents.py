@@ -70,6 +70,29 @@ class SessionPage(View):
     used: Used
 
 
+class CallView(View):
+    """A model call of an attempt as the gateway metered it; `at` is its end.
+
+    `costUsd` is in US dollars, and null when the price is unknown; `inputTokens` holds the cached ones too.
+    """
+
+    at: UtcTime
+    provider: str
+    model: str
+    status: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    seconds: float
+
+
+class CallList(View):
+    """An attempt's model calls, oldest first."""
+
+    calls: list[CallView]
+
+
 @dataclass(frozen=True)
 class ExecutorProfile:
     """An executor that a project can choose. `package` is what to install for it."""
@@ -143,6 +166,22 @@ class Agents:
             waiting=[GuidanceView.from_row(row) for row in waiting],
             used=Used(**attempt.used),
         )
+
+    def calls(self, actor: Actor, attempt_id: UUID) -> CallList:
+        """What an attempt's model calls used, one by one."""
+        with self._database.transaction() as connection:
+            attempt = _attempt(connection, actor, attempt_id)
+            check(actor, Permission.READ, attempt.customer_id)
+            rows = connection.execute(
+                sql(
+                    """SELECT c.at, p.name AS provider, c.model, c.status, c.input_tokens, c.cached_tokens,
+                           c.output_tokens, c.cost_usd, c.seconds
+                       FROM attempt_calls c JOIN model_providers p ON p.id = c.provider_id
+                       WHERE c.attempt_id = :id ORDER BY c.at, c.id"""
+                ),
+                {"id": attempt_id},
+            ).mappings()
+            return CallList(calls=[CallView.model_validate(dict(row)) for row in rows])
 
     def guide(self, actor: Actor, attempt_id: UUID, text: str) -> GuidanceView:
         """Add guidance: the agent hears it at its next step where it can; else its turn is ended for it."""

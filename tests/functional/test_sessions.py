@@ -138,3 +138,16 @@ def test_executors_are_measured_by_finished_attempts_in_scope(world: World) -> N
     outsider = world.caller(Role.VIEWER, {world.customer()})
     seen = {each["name"]: each for each in outsider.get("/executors").json()["executors"]}
     assert (seen["native"]["attempts"], seen["native"]["meanCostUsd"]) == (0, None)
+
+
+def test_model_calls_are_listed_one_by_one_as_they_were_metered(world: World) -> None:
+    attempt_id, provider = running(world), world.provider()
+    call(world, attempt_id, provider, 0.25)
+    call(world, attempt_id, provider, None, status=429)
+    calls = world.admin.get(f"/attempts/{attempt_id}/calls").json()["calls"]
+    assert [(each["status"], each["inputTokens"], each["costUsd"]) for each in calls] == [
+        (200, 100, 0.25),
+        (429, 0, None),
+    ]
+    assert calls[0]["model"] == "m"
+    assert world.admin.get(f"/attempts/{new_id()}/calls").status_code == 404
