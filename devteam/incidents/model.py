@@ -42,6 +42,7 @@ CLASSES: Mapping[str, IncidentClass] = {
     "resource_limit": IncidentClass.INTERVENTION_REQUIRED,
     "budget_spent": IncidentClass.INTERVENTION_REQUIRED,
     "secret_leaving": IncidentClass.CRITICAL,
+    "attempt_key_leaving": IncidentClass.RECOVERABLE,
 }
 
 

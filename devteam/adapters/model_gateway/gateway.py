@@ -262,10 +262,14 @@ class ModelGateway:
         """What an agent sends out, with this installation's own secrets masked."""
         known = await self.known()
         keys = [provider.secret for provider in known.providers if provider.secret is not None]
+        body, own = redacted(body, [lease.key])
         body, found = redacted(body, [*keys, *list(self._leases)], known.token_hashes)
+        if own + found:
+            lease.masked += own + found
+            log.warning("secrets_masked", attempt=str(lease.attempt_id), count=own + found)
+        if own:  # any look at its environment shows it to the agent, and it opens nothing but this gateway
+            self._sound(lease, "attempt_key_leaving", "The attempt's own key was on its way out", {"masked": own})
         if found:
-            lease.masked += found
-            log.warning("secrets_masked", attempt=str(lease.attempt_id), count=found)
             self._sound(lease, "secret_leaving", "A key of this installation was on its way out", {"masked": found})
         return body
 
