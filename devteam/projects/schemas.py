@@ -10,9 +10,9 @@ from devteam.kit.db import Row
 from devteam.kit.wire import Input, UtcTime, View
 from devteam.projects.egress import EgressAllow
 from devteam.projects.gates import Command, Gate, GateStage, check_gate_names
-from devteam.projects.routing import ROUTES, RouteRule, uses_own_agent
 from devteam.projects.protection import DEFAULT_PROTECTED_PATHS, DEFAULT_REFUSED_COMMANDS
 from devteam.projects.protection_fields import ProtectedPaths, RefusedCommands
+from devteam.projects.routing import ROUTES, RouteRule, uses_own_agent
 from devteam.projects.rules import ExecutorKind
 
 __all__ = [

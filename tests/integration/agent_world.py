@@ -138,6 +138,10 @@ class Person:
         self.asked: list[Question] = []
         self._answers: list[Answer] = []
 
+    def forget(self) -> None:
+        self.asked.clear()
+        self._answers.clear()
+
     def says(self, *, approved: bool, text: str | None = None, expired: bool = False) -> None:
         self._answers.append(Answer(approved, text, None if expired else "Ada", expired))
 

@@ -40,6 +40,10 @@ class Conversation:
         self.command.stdin.write(question.encode() + b"\n")
         return self.command.stdout.readline().decode().strip()
 
+    @property
+    def over(self) -> bool:
+        return not self._thread.is_alive()
+
     def end(self) -> CommandResult:
         self._thread.join(20)
         return self._results[0]
@@ -165,3 +169,25 @@ def test_inputs_can_be_read_and_limits_hold(spec: Any) -> None:
     talk = Conversation(spec(code, inputs={64: b"from us"}, limits={"FSIZE": 4096}))
     assert talk.command.stdout.read() == b"b'from us' 4096\n"
     talk.result()
+
+
+def test_a_held_clock_does_not_count_while_the_command_runs(spec: Any) -> None:
+    talk = Conversation(spec(ECHO, time_limit=1.0))
+    talk.command.hold_clock()
+    time.sleep(1.5)
+    assert talk.ask("on") == "no"
+    talk.command.stdin.close()
+    result = talk.result()
+    assert (result.exit_code, result.timed_out) == (0, False)
+    assert result.seconds < 1.0
+
+
+def test_time_counts_again_when_neither_pause_nor_hold_is_left(spec: Any) -> None:
+    talk = Conversation(spec("import time; time.sleep(60)", time_limit=0.5))
+    talk.command.hold_clock()
+    talk.command.pause()
+    talk.command.release_clock()
+    time.sleep(1.0)
+    assert not talk.over
+    talk.command.resume()
+    assert talk.result().timed_out

@@ -62,12 +62,12 @@ class Wire:
     def say(self, text: str) -> None:
         self.update("agent_message_chunk", content={"type": "text", "text": text})
 
-    def may(self, title: str = "Run it") -> Json:
+    def may(self, title: str = "Run it", **call: Any) -> Json:
         options = [
             {"optionId": "y", "name": "Yes", "kind": "allow_once"},
             {"optionId": "n", "name": "No", "kind": "reject_once"},
         ]
-        call = {"toolCallId": "c", "title": title}
+        call = {"toolCallId": "c", "title": title, **call}
         answer = self.ask("session/request_permission", {"toolCall": call, "options": options})
         outcome: Json = answer["result"]["outcome"]
         return outcome
@@ -179,6 +179,46 @@ def asks(wire: Wire) -> None:
 def asks_once(wire: Wire) -> None:
     wire.handshake()
     wire.say(wire.may()["optionId"])
+    wire.end()
+
+
+def edits_ci(wire: Wire) -> None:
+    """Wants to change a protected file, and does what it is allowed to."""
+    path = Path(".github/workflows/ci.yml")
+    wire.handshake()
+    while True:
+        place = [{"path": f"{os.getcwd()}/{path}"}]
+        outcome = wire.may(f"Edit {path}", kind="edit", locations=place)
+        if outcome["outcome"] == "selected":
+            break
+        wire.end("cancelled")
+        wire.handshake()
+    if outcome["optionId"] == "y":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("on: push\n")
+    else:
+        Path("made.txt").write_text("made another way\n")
+    wire.say(outcome["optionId"])
+    while True:
+        wire.end()
+        wire.handshake()
+
+
+def writes_ci(wire: Wire) -> None:
+    """Writes a protected file through its client."""
+    wire.handshake()
+    for _ in range(2):
+        path = f"{os.getcwd()}/.github/workflows/ci.yml"
+        answer = wire.ask("fs/write_text_file", {"path": path, "content": "on: push\n"})
+        wire.say("refused " if "error" in answer else "written ")
+    wire.end()
+
+
+def pushes(wire: Wire) -> None:
+    """Wants to run what is refused, and something that is not."""
+    wire.handshake()
+    for command in ("cd lib && git -C . push origin main", "git status"):
+        wire.say(wire.may(command, kind="execute", rawInput={"command": command})["optionId"])
     wire.end()
 
 
@@ -355,6 +395,7 @@ BEHAVIOURS: dict[str, Callable[[Wire], None]] = {
     **{
         behaviour.__name__: behaviour
         for behaviour in (
+            edits_ci, writes_ci, pushes,
             nothing, works, old, hangs, garbage, only_garbage, flood_line, flood_updates, flood_errors, asks, asks_once,
             dies, dies_at_once, dies_by_signal, broken_answer, refuses, limited, logged_out, files, races, stubborn,
             polite, deaf, steered, slow, silent, loads,

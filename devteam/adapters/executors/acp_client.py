@@ -1,7 +1,8 @@
 """Our side of an agent's session: we hear what it does, answer its questions, and serve files, confined."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from acp.schema import (
 )
 
 from devteam.adapters.executors.acp_files import OutsideWorkspace, inside, read_inside, write_inside
+from devteam.adapters.executors.acp_people import People, permission_question
+from devteam.adapters.executors.policy import Policy, Ruling, Verdict
 from devteam.executions.session import EntryKind, Session
 
 FILE_LIMIT = 10_000_000
@@ -24,9 +27,6 @@ TEXT_LIMIT = 20_000
 SAID_LIMIT = 200_000
 ASK_LIMIT = 500
 """Permissions that an agent may ask for in one round."""
-
-Allows = Callable[[Mapping[str, Any]], bool]
-"""Whether a tool call that the agent asks about may go on; the fence holds either way."""
 
 _KINDS: Mapping[str, EntryKind] = {
     "agent_message_chunk": "message",
@@ -38,15 +38,26 @@ _KINDS: Mapping[str, EntryKind] = {
 }
 
 
+@dataclass(frozen=True)
+class _Decision:
+    """What became of a question: `by` is a person's name, `policy`, or `expired` when nobody answered."""
+
+    allowed: bool
+    by: str
+    reason: str | None
+
+
 class AgentClient:
     """The client that the agent talks to. Files are reached inside the workspace only, whatever path it names:
     some agents write through their client, which stands outside the fence.
     """
 
-    def __init__(self, workspace: Path, session: Session, allows: Allows) -> None:
+    def __init__(self, workspace: Path, session: Session, policy: Policy, people: People) -> None:
         self._workspace = workspace.resolve()
         self._session = session
-        self._allows = allows
+        self._policy = policy
+        self._people = people
+        self._remarks: list[str] = []
         self._said: list[str] = []
         self._pending: tuple[EntryKind, list[str]] | None = None
         self._asked = 0
@@ -101,22 +112,48 @@ class AgentClient:
     async def request_permission(
         self, session_id: str, tool_call: ToolCallUpdate, options: list[PermissionOption], **_: Any
     ) -> RequestPermissionResponse:
-        """Answer by policy, and record question and answer. Options are chosen by kind: ids differ by agent."""
+        """Answer by policy or by a person, and record question and answer. Options are chosen by kind: ids differ by
+        agent.
+        """
         self.flush()
         self._asked += 1
         if self._asked > ASK_LIMIT:
             self.asks_without_end.set()
             return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
         call = tool_call.model_dump(mode="json", by_alias=True, exclude_none=True)
-        allowed = self._allows(call)
-        wanted = ("allow_once", "allow_always") if allowed else ("reject_once", "reject_always")
+        decision = await self._decide(self._policy.rule(call, self._workspace), shortened(call))
+        if decision is None:
+            return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
+        wanted = ("allow_once", "allow_always") if decision.allowed else ("reject_once", "reject_always")
         chosen = next((option for kind in wanted for option in options if option.kind == kind), None)
-        self._session.entry(
-            "permission", {"toolCall": shortened(call), "allowed": allowed and chosen is not None, "by": "policy"}
-        )
+        self._record(shortened(call), replace(decision, allowed=decision.allowed and chosen is not None))
         if chosen is None:
             return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
         return RequestPermissionResponse(outcome=AllowedOutcome(outcome="selected", option_id=chosen.option_id))
+
+    async def _decide(self, ruling: Ruling, call: Mapping[str, Any]) -> "_Decision | None":
+        """Yes or no, and who said so; None when the question is not to be answered any more."""
+        if ruling.verdict is not Verdict.ASK:
+            return _Decision(ruling.verdict is Verdict.ALLOW, "policy", ruling.reason)
+        question = permission_question(ruling.paths, call)
+        self._session.entry("note", {"text": f"A person is asked: {question.title}"})
+        answer = await self._people.ask(question)
+        if answer is None:
+            return None
+        if answer.text and not answer.expired:
+            self._remarks.append(f"{question.title} {'Yes' if answer.approved else 'No'}: {answer.text}")
+        return _Decision(answer.approved, "expired" if answer.expired else answer.by or "a person", answer.text)
+
+    def _record(self, call: Mapping[str, Any], decision: "_Decision") -> None:
+        data: dict[str, Any] = {"toolCall": call, "allowed": decision.allowed, "by": decision.by}
+        if decision.reason is not None:
+            data["reason"] = decision.reason
+        self._session.entry("permission", data)
+
+    def remarks(self) -> list[str]:
+        """What people said with their answers since the last call: the protocol has no place for it."""
+        taken, self._remarks = self._remarks, []
+        return taken
 
     async def read_text_file(
         self, session_id: str, path: str, line: int | None = None, limit: int | None = None, **_: Any
@@ -138,11 +175,31 @@ class AgentClient:
         parts = self._inside(path)
         if len(content) > FILE_LIMIT:
             raise RequestError.invalid_params({"reason": f"{path}: the content is too large"})
+        await self._check_write(parts, content)
         try:
             write_inside(self._workspace, parts, content.encode("utf-8", errors="surrogatepass"))
         except OSError as exc:
             raise RequestError.invalid_params({"reason": f"{path}: {exc.strerror}"}) from exc
         return WriteTextFileResponse()
+
+    async def _check_write(self, parts: Sequence[str], content: str) -> None:
+        """Raises RequestError when the file is protected and no person allows the change."""
+        name = "/".join(parts)
+        ruling = self._policy.rule_write([name])
+        if ruling.verdict is Verdict.ALLOW:
+            return
+        self.flush()
+        call = {
+            "kind": "edit",
+            "title": f"Write {name}",
+            "content": [{"type": "diff", "path": name, "newText": content}],
+        }
+        decision = await self._decide(ruling, shortened(call))
+        if decision is None:
+            raise RequestError.invalid_params({"reason": f"{name}: nobody waits for this any more"})
+        self._record(shortened(call), decision)
+        if not decision.allowed:
+            raise RequestError.invalid_params({"reason": f"{name} is protected, and {decision.by} did not allow it"})
 
     def _inside(self, path: str) -> tuple[str, ...]:
         """Raises RequestError, and records it, when the path lies outside the workspace or in git's own folders."""

@@ -24,8 +24,10 @@ from acp.schema import (
     SseMcpServer,
 )
 
-from devteam.adapters.executors.acp_client import ASK_LIMIT, AgentClient, Allows
+from devteam.adapters.executors.acp_client import ASK_LIMIT, AgentClient
+from devteam.adapters.executors.acp_people import People
 from devteam.adapters.executors.acp_pipe import MESSAGE_LIMIT, AgentPipe
+from devteam.adapters.executors.policy import Policy
 from devteam.adapters.executors.profiles import AgentProfile
 from devteam.executions.session import Assignment, Session
 
@@ -89,7 +91,8 @@ class Talk:
         profile: AgentProfile,
         assignment: Assignment,
         session: Session,
-        allows: Allows,
+        policy: Policy,
+        people: People,
         workspace: Path,
         patience: Patience,
         tools: McpServers,
@@ -104,7 +107,8 @@ class Talk:
         self._workspace = workspace
         self._patience = patience
         self._tools = tools
-        self._client = AgentClient(workspace, session, allows)
+        self._client = AgentClient(workspace, session, policy, people)
+        self._people = people
         self._last_sign = time.monotonic()
         self._frozen = False
         self._lock = threading.Lock()
@@ -159,6 +163,7 @@ class Talk:
         finally:
             with self._lock:
                 self._loop = None
+            self._people.withdraw()
             self._client.flush()
             self.said = self._client.said
             with suppress(Exception):
@@ -232,7 +237,7 @@ class Talk:
                 if not guidance:
                     raise
                 stop = "cancelled"
-            guidance += self._session.guidance()
+            guidance += [*self._client.remarks(), *self._session.guidance()]
             if not guidance:
                 if stop in _FAILED_STOPS:
                     raise RoundOver(*_FAILED_STOPS[stop])
@@ -252,9 +257,11 @@ class Talk:
                 await self._cancel(connection, session_id)
                 raise RoundOver("agent_asks_without_end", f"asked for more than {ASK_LIMIT} permissions")
             silence = self._assignment.silence_limit
+            if self._people.asked:
+                self._sign()  # it waits for a person, not the other way round
             if not self._frozen and time.monotonic() - self._last_sign > silence:
                 raise RoundOver("agent_silent", f"gave no sign of life for {silence:.0f} s")
-            new = [] if self._frozen else self._session.guidance()
+            new = [] if self._frozen else [*self._client.remarks(), *self._session.guidance()]
             if new and not (self._steers and await self._steer(connection, session_id, new)):
                 waiting += new
                 await self._cancel(connection, session_id)
@@ -277,6 +284,7 @@ class Talk:
         return True
 
     async def _cancel(self, connection: ClientSideConnection, session_id: str) -> None:
+        self._people.withdraw()  # the protocol wants what is asked answered as cancelled
         with suppress(ConnectionError, TimeoutError):
             await asyncio.wait_for(connection.cancel(session_id=session_id), _SEND_SECONDS)
 

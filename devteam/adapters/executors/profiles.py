@@ -136,7 +136,7 @@ PROFILES: Mapping[str, AgentProfile] = {
             title="Built-in agent",
             argv=(sys.executable, "-m", "devteam.agent"),
             configure=_native,
-            mode="edit",
+            mode="ask",
             usage="tokens of the whole prompt; the gateway's figures decide",
         ),
         AgentProfile(

@@ -209,6 +209,14 @@ class RunningCommand:
         """Let a frozen tree go on. Raises NotFrozen after 5 s without an answer."""
         self._order("resume", "the processes could not be woken in time")
 
+    def hold_clock(self) -> None:
+        """Let no time count towards the limit from now on, while the command goes on running; returns at once."""
+        self._send({"do": "hold_clock"})
+
+    def release_clock(self) -> None:
+        """Let time count again."""
+        self._send({"do": "release_clock"})
+
     def terminate(self) -> None:
         """SIGTERM to the whole tree, after the grace SIGKILL to what is left; returns at once, `wait` tells the end."""
         self._send({"do": "terminate"})

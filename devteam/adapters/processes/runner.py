@@ -1,8 +1,9 @@
 """Supervises one command; started by file path as `python -I -S runner.py REPORT_FD`, standard library only.
 
-Orders arrive as JSON lines on standard input: first the specification, then {"do": "pause" | "resume" | "terminate",
-"id": n}; the end of standard input means that the worker died, and everything is killed. Reports leave as JSON lines on
-REPORT_FD: started, paused, resumed, exited, failed_to_start. Standard output is the command's output.
+Orders arrive as JSON lines on standard input: first the specification, then {"do": ORDER, "id": n}, where ORDER is
+pause, resume, hold_clock, release_clock or terminate; the end of standard input means that the worker died, and
+everything is killed. Reports leave as JSON lines on REPORT_FD: started, paused, resumed, exited, failed_to_start.
+Standard output is the command's output.
 
 Two processes of ours stand above the command. The *runner* obeys, and the *keeper* adopts: it is process 1 of a PID
 namespace (its death kills all inside, by the kernel), or else a child subreaper beside a runner that is one too, so
@@ -417,8 +418,10 @@ class Runner:
         self._status: int | None = None
         self._failure: str | None = None
         self._stopped: set[int] = set()  # what we stopped; what stopped itself is not ours to wake
-        self._paused_at: float | None = None
-        self._frozen_seconds = 0.0
+        self._paused = False
+        self._clock_held = False
+        self._idle_since: float | None = None  # paused, or its clock held, or both
+        self._idle_seconds = 0.0
         self._ended_at: float | None = None
         self._kill_at: float | None = None
         self._timed_out = False
@@ -489,6 +492,9 @@ class Runner:
             case "resume" if self._kill_at is None:
                 self._resume()
                 self._report("resumed", id=order["id"])
+            case "hold_clock" | "release_clock" as what:
+                self._clock_held = what == "hold_clock"
+                self._mark_time()
             case _:
                 pass  # the command is ending, and its end answers the worker
 
@@ -496,8 +502,8 @@ class Runner:
         return [process for process in descendants([self._keeper]) if process.alive]
 
     def _pause(self) -> bool:
-        if self._paused_at is None:
-            self._paused_at = time.monotonic()
+        self._paused = True
+        self._mark_time()
         return self._freeze(FREEZE_SECONDS)
 
     def _freeze(self, seconds: float) -> bool:
@@ -516,14 +522,22 @@ class Runner:
         return True
 
     def _resume(self) -> None:
-        if self._paused_at is None:
+        if not self._paused:
             return
         for process in reversed(self._tree()):
             if process.pid in self._stopped:
                 send_signal(process.pid, signal.SIGCONT)
         self._stopped.clear()
-        self._frozen_seconds += time.monotonic() - self._paused_at
-        self._paused_at = None
+        self._paused = False
+        self._mark_time()
+
+    def _mark_time(self) -> None:
+        """Time counts unless the tree is paused or the clock is held."""
+        if self._paused or self._clock_held:
+            self._idle_since = time.monotonic() if self._idle_since is None else self._idle_since
+        elif self._idle_since is not None:
+            self._idle_seconds += time.monotonic() - self._idle_since
+            self._idle_since = None
 
     def _terminate(self) -> None:
         """Ask politely; the time of grace runs also for a frozen tree, which is woken to hear it."""
@@ -537,13 +551,13 @@ class Runner:
 
     def _running_seconds(self) -> float:
         now = time.monotonic() if self._ended_at is None else self._ended_at
-        frozen = self._frozen_seconds + (now - self._paused_at if self._paused_at is not None else 0.0)
-        return max(0.0, now - self._started_at - frozen)
+        idle = self._idle_seconds + (now - self._idle_since if self._idle_since is not None else 0.0)
+        return max(0.0, now - self._started_at - idle)
 
     def _wait_seconds(self) -> float:
         if self._kill_at is not None:
             return TREE_POLL_SECONDS
-        if self._paused_at is not None:
+        if self._paused:
             return REFREEZE_SECONDS
         left: float = self._spec["time_limit_seconds"] - self._running_seconds()
         return min(max(left, 0.0) + 0.001, 3600.0)
@@ -551,7 +565,7 @@ class Runner:
     def _watch_clock(self) -> None:
         if self._kill_at is not None:
             return
-        if self._paused_at is not None:
+        if self._paused:
             self._freeze(0.0)  # somebody outside may have woken a part of the tree
         elif self._running_seconds() >= self._spec["time_limit_seconds"]:
             self._timed_out = True
