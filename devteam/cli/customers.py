@@ -1,10 +1,8 @@
 """`devteam customer …`, `devteam project …` and `devteam login-link`."""
 
-import os
 import re
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +10,8 @@ import typer
 from devteam.cli import render
 from devteam.cli.client import Api, engine
 from devteam.cli.failure import CliError
-from devteam.cli.names import named, resolve
+from devteam.cli.gates import proposals, propose_gates
+from devteam.cli.names import named, repository_address, resolve
 from devteam.cli.options import Customer, Data, Json, Url
 
 customer_app = typer.Typer(help="Customers.")
@@ -109,6 +108,9 @@ def set_priority(
     _told(card, f"{card['name']} is a {card['priorityClass'].replace('_', ' ')} now.", as_json)
 
 
+project_app.command("propose-gates")(propose_gates)
+
+
 @project_app.command("add")
 def add_project(
     customer: Customer,
@@ -125,6 +127,9 @@ def add_project(
     ] = "branch",
     gate: Gates = None,
     pre_gate: PreGates = None,
+    proposed_gates: Annotated[
+        bool, typer.Option("--proposed-gates", help="Take what the repository suggests; see `project propose-gates`.")
+    ] = False,
     monitoring_window: Annotated[
         float, typer.Option("--monitoring-window", metavar="SECONDS", help="How long a delivery is watched.")
     ] = _DAY,
@@ -148,7 +153,7 @@ def add_project(
     """Add a project to a customer."""
     if delivery_mode not in DELIVERY_MODES:
         raise CliError(f"'{delivery_mode}' is no delivery mode; use one of {', '.join(DELIVERY_MODES)}.")
-    body = {
+    body: dict[str, Any] = {
         "name": repository_name(repository) if name is None else name,
         "repository": repository_address(repository),
         "deliveryMode": delivery_mode,
@@ -163,6 +168,10 @@ def add_project(
     if base_branch is not None:
         body["baseBranch"] = base_branch
     with engine(url, data) as api:
+        if proposed_gates:
+            own = {each["name"] for each in body["gates"]}
+            found = [each["gate"] for each in proposals(api, repository, base_branch)["proposals"]]
+            body["gates"] += [each for each in found if each["name"] not in own]
         project = api.post(f"/customers/{find_customer(api, customer)['id']}/projects", body)
     _told(project, f"Project {project['name']} added: {project['id']}", as_json)
 
@@ -296,16 +305,6 @@ def parse_gate(text: str, stage: str) -> dict[str, Any]:
     if not equals or not name.strip() or not script.strip():
         raise CliError(f"The gate '{text}' is not of the form NAME=COMMAND.")
     return {"name": name.strip(), "stage": stage, "script": script.strip()}
-
-
-def repository_address(text: str) -> str:
-    """A repository as the engine knows it: a path becomes absolute here, where it is relative to something."""
-    if "://" in text or not text.strip():
-        return text
-    path = Path(text).expanduser()
-    if re.match(r"[^/]+:", text) and not path.exists():  # user@host:path
-        return text
-    return os.path.normpath(Path.cwd() / path)
 
 
 def repository_name(text: str) -> str:

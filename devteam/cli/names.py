@@ -1,9 +1,11 @@
 """People name things by id, by an end of the id, or by name; scripts by id."""
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -77,3 +79,13 @@ def _listed(things: Sequence[Named]) -> str:
 def _hint(wanted: str, things: Sequence[Named]) -> str:
     close = difflib.get_close_matches(wanted, [thing.name for thing in things], n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def repository_address(text: str) -> str:
+    """A repository as the engine knows it: a path becomes absolute here, where it is relative to something."""
+    if "://" in text or not text.strip():
+        return text
+    path = Path(text).expanduser()
+    if re.match(r"[^/]+:", text) and not path.exists():  # user@host:path
+        return text
+    return os.path.normpath(Path.cwd() / path)

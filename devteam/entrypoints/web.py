@@ -17,6 +17,7 @@ from devteam.access.routes import router as access_routes
 from devteam.access.service import AccessService
 from devteam.adapters.git.bundles import GitBundles
 from devteam.adapters.git.linking import probe_repository
+from devteam.adapters.git.reading import repository_files
 from devteam.adapters.secret_box import SecretBox
 from devteam.approvals.routes import router as approval_routes
 from devteam.approvals.service import ApprovalService
@@ -50,6 +51,7 @@ from devteam.live.hub import LiveHub
 from devteam.live.routes import router as live_routes
 from devteam.migrations.run import HEAD, current_revision
 from devteam.projects.ports import RepositoryProbe
+from devteam.projects.proposals import GateProposer
 from devteam.projects.routes import router as project_routes
 from devteam.projects.service import ProjectService
 from devteam.providers.routes import router as provider_routes
@@ -137,6 +139,7 @@ def _services(
         Commands(database, clock),
         CustomerService(database, clock),
         ProjectService(database, clock, probe),
+        GateProposer(repository_files),
         TaskService(database, clock),
         ExecutionService(database, clock),
         Agents(database, clock, executor_profiles()),

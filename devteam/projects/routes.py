@@ -6,11 +6,13 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 
 from devteam.access.signed_in import ActorDep, CommandDep
-from devteam.kit.http import API, COMMANDS, EDITS, READS, IfMatch, entity_answer, provided
+from devteam.kit.http import API, COMMANDS, EDITS, READS, IfMatch, answer, entity_answer, problems, provided
+from devteam.projects.proposals import GateProposalList, GateProposer, RepositoryInput
 from devteam.projects.schemas import ProjectInput, ProjectPatch, ProjectView
 from devteam.projects.service import ProjectService
 
 router = APIRouter(prefix=API, tags=["projects"])
+ProposerDep = Annotated[GateProposer, Depends(provided(GateProposer))]
 ProjectsDep = Annotated[ProjectService, Depends(provided(ProjectService))]
 
 
@@ -32,3 +34,9 @@ def edit_project(
 ) -> Response:
     """Change a project's settings."""
     return entity_answer(projects.edit(actor, project_id, patch, if_version=if_match))
+
+
+@router.post("/gate-proposals", response_model=GateProposalList, responses=problems(403, 413))
+def propose_gates(wanted: RepositoryInput, actor: ActorDep, proposer: ProposerDep) -> Response:
+    """Look into a repository and propose gates; nothing is changed."""
+    return answer(proposer.propose(actor, wanted))

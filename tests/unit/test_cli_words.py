@@ -6,9 +6,9 @@ import pytest
 
 from devteam.cli import render
 from devteam.cli.client import problem_line
-from devteam.cli.customers import parse_gate, repository_address, repository_name
+from devteam.cli.customers import parse_gate, repository_name
 from devteam.cli.failure import CliError, one_line
-from devteam.cli.names import Named, resolve
+from devteam.cli.names import Named, repository_address, resolve
 
 ACME = Named("01a20fa2-868a-7c29-b57e-b402e3ada9be", "Acme")
 OTHER = Named("01a20fa2-8826-7a52-8e56-c42196d073c2", "acme")
