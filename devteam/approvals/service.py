@@ -72,7 +72,7 @@ class ApprovalService:
                 return view
             _check_open(change, view)
             settled = repository.settle(change, view, after, text=wanted.text)
-            if settled.kind is ApprovalKind.FOLLOW_UP_TASK and after is _S.APPROVED:
+            if settled.asks is ApprovalKind.FOLLOW_UP_TASK and after is _S.APPROVED:
                 add_task(change, _proposed(settled))
             return settled
 
@@ -101,7 +101,7 @@ def _check_open(change: CustomerChange, view: ApprovalView) -> None:
         raise Conflict(f"{view.answered_by} has {view.status} this already.", code="approval_answered")
     if view.expires_at <= change.now:
         raise Conflict(f"Too late: {_lowered(NOT_IN_TIME)}", code="approval_expired")
-    if view.kind in OUTLIVES_ATTEMPT:
+    if view.asks in OUTLIVES_ATTEMPT:
         return
     outcome = change.connection.execute(
         sql("SELECT outcome FROM attempts WHERE id = :id"), {"id": view.attempt_id}

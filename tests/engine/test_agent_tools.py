@@ -65,7 +65,7 @@ def test_question_waits_for_the_project_manager_and_holds_no_slot(
     task = case.task("", "Say a number")
     case.start()
     question = asked(case)
-    assert (question.kind, question.detail, question.status) == ("agent_question", "One or two?", "pending")
+    assert (question.asks, question.detail, question.status) == ("agent_question", "One or two?", "pending")
     assert case.attempt(task).awaiting_approval_id == question.id
     approvals.answer(MANAGER, question.id, AnswerInput(approved=True, text="Two, please."))
     case.settled()
@@ -113,7 +113,7 @@ def test_proposal_outlives_its_attempt_and_joins_the_queue_when_approved(
     case.run()
     assert case.attempt(task).outcome == "succeeded", why(case, case.attempt(task))
     waiting = asked(case)
-    assert (waiting.kind, waiting.status, waiting.title) == ("follow_up_task", "pending", "Mend b.txt too")
+    assert (waiting.asks, waiting.status, waiting.title) == ("follow_up_task", "pending", "Mend b.txt too")
     rejected_by_nobody = approvals.page(ENGINE, status=[ApprovalStatus.EXPIRED], customer_id=case.customer_id, **PAGE)
     assert rejected_by_nobody.approvals == []
     approvals.answer(MANAGER, waiting.id, AnswerInput(approved=True))
