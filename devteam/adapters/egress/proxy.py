@@ -135,6 +135,8 @@ class EgressProxy:
                 self._loop.call_soon_threadsafe(self._loop.stop)
                 self._thread.join(_STOP_SECONDS)
                 self._tellers.shutdown()
+                self._loop.run_until_complete(self._loop.shutdown_default_executor())
+                self._loop.close()
             self._loop = self._thread = self._tellers = None
 
     def _ensure_running(self) -> None:
