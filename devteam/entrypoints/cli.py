@@ -68,6 +68,7 @@ def build_app() -> "typer.Typer":
     import typer
 
     from devteam.cli import (
+        approvals,
         attempt_files,
         attempts,
         customers,
@@ -96,6 +97,7 @@ def build_app() -> "typer.Typer":
     attempts.attempt_app.command("artifacts")(attempt_files.artifacts)
     app.add_typer(attempts.attempt_app, name="attempt")
     app.add_typer(executors.executor_app, name="executors")
+    app.add_typer(approvals.approval_app, name="approvals")
     app.add_typer(incidents.incident_app, name="incidents")
     app.add_typer(providers.provider_app, name="provider")
     app.add_typer(providers.price_app, name="price")

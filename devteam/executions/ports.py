@@ -345,6 +345,10 @@ class Asker(Protocol):
         """The answer, at once when it was given before. Raises Stopped when the run must end."""
         ...
 
+    def waits(self, job: Job) -> bool:
+        """Whether somebody of this run waits for an answer now; quick."""
+        ...
+
 
 class Alarm(Protocol):
     """Records that something went wrong which matters; quick, and never a reason for the caller to fail."""

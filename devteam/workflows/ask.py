@@ -62,6 +62,11 @@ class PersonAsker:
             expired=view.status is ApprovalStatus.EXPIRED,
         )
 
+    def waits(self, job: Job) -> bool:
+        """Whether somebody of this run waits for an answer now."""
+        with self._lock:
+            return job.ref in self._waiting
+
     def _put(self, ref: RunRef, question: Question, asking: object) -> ApprovalView:
         """The question and that the attempt waits with it, in one transaction."""
         with customer_change(self._database, ref.customer_id, ENGINE, self._clock) as change:

@@ -398,7 +398,7 @@ def test_a_live_page_sees_question_and_answer(live_world: LiveWorld) -> None:
         ]
 
 
-def test_customer_change_is_recorded_with_who_and_why(case: Case) -> None:
+def test_question_and_answer_are_recorded_with_who_and_why(case: Case) -> None:
     case.asks()
     case.say(case.pending(), approved=False, text="too risky")
     items = case.world.admin.get(f"/customers/{case.customer}/activity").json()["items"]
@@ -407,5 +407,30 @@ def test_customer_change_is_recorded_with_who_and_why(case: Case) -> None:
     assert texts["approval_answered"] == (f"Rejected: {QUESTION.title}", "too risky")
 
 
-def test_command_line_lists_shows_and_answers(running: Running) -> None:
-    pytest.skip("filled in below")
+def test_the_command_line_lists_shows_and_answers(running: Running) -> None:
+    name = running.customer()
+    [card] = [each for each in running.cli.json("status")["customers"] if each["name"] == name]
+    page = running.world.admin.get(f"/customers/{card['id']}").json()
+    case = make_case(running.world, UUID(card["id"]), UUID(page["projects"][0]["id"]))
+    cli = running.cli
+    first = case.asks()
+    question = case.pending()
+    assert [each["id"] for each in cli.json("approvals", "list", "--customer", name)] == [question["id"]]
+    assert QUESTION.title in cli.ok("approvals", "list")
+    shown = cli.ok("approvals", "show", question["id"][-8:])
+    assert QUESTION.title in shown and "It wants to add a step." in shown and "Waits since" in shown
+    said = cli.ok("approvals", "approve", question["id"][-8:], "--text", "only that step")
+    assert said == f"Approved: {QUESTION.title}\n"
+    answer = first.end()
+    assert answer is not None and answer.approved and answer.text == "only that step"
+    assert "has approved this already" in cli.refused("approvals", "reject", question["id"])
+    second = case.asks(replace(QUESTION, fingerprint="other"))
+    cli.ok("approvals", "reject", case.pending()["id"])
+    answer = second.end()
+    assert answer is not None and not answer.approved
+    assert cli.json("approvals", "list", "--customer", name) == []
+    assert {each["status"] for each in cli.json("approvals", "list", "--customer", name, "--all")} == {
+        "approved",
+        "rejected",
+    }
+    assert "no state" in cli.refused("approvals", "list", "--status", "open")

@@ -136,6 +136,7 @@ class Person:
 
     def __init__(self) -> None:
         self.asked: list[Question] = []
+        self.elsewhere = False
         self._answers: list[Answer] = []
 
     def forget(self) -> None:
@@ -144,6 +145,9 @@ class Person:
 
     def says(self, *, approved: bool, text: str | None = None, expired: bool = False) -> None:
         self._answers.append(Answer(approved, text, None if expired else "Ada", expired))
+
+    def waits(self, job: Job) -> bool:
+        return self.elsewhere
 
     def ask(self, job: Job, question: Question, held: Held) -> Answer:
         self.asked.append(question)

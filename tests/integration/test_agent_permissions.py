@@ -83,6 +83,16 @@ def test_neither_time_nor_silence_count_while_a_person_is_asked(world: AgentWorl
     assert end.end.succeeded and end.end.seconds < 2.0
 
 
+def test_they_do_not_count_either_while_it_asks_by_its_tools(world: AgentWorld) -> None:
+    world.person.elsewhere = True
+    run = world.start("silent", time_limit=3.0, silence=1.0)
+    run.wait_for("plan")
+    time.sleep(4)
+    assert run.thread.is_alive()
+    world.person.elsewhere = False
+    assert not run.end().end.succeeded
+
+
 def test_a_stop_reaches_an_agent_that_waits_for_a_person(world: AgentWorld) -> None:
     run = world.start("edits_ci")
     asked(world)

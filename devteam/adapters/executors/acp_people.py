@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Protocol
 
@@ -36,21 +36,28 @@ class Withdrawn(Exception):
 class People:
     """Puts an agent's questions, on the loop of its conversation. Each waits on a thread of its own."""
 
-    def __init__(self, asker: Asker, job: Job, held: Held) -> None:
+    def __init__(self, asker: Asker, job: Job, held: Held, *, waits: Callable[[], bool] = lambda: False) -> None:
+        """`waits` says whether the agent waits for a person whom it asked in another way, by a tool."""
         self._asker = asker
         self._job = job
         self._held = held
+        self._waits = waits
         self._clock: Clock | None = None
+        self._stands = False
         self._open: set[threading.Event] = set()
+        self._still = False
 
     def stops(self, clock: Clock) -> None:
         """From now on this clock stands still while somebody is asked."""
         self._clock = clock
 
-    @property
     def asked(self) -> bool:
-        """Whether the agent waits for a person."""
-        return bool(self._open)
+        """Whether the agent waits for a person, here or by its tools; its clock stands still then."""
+        still = bool(self._open) or self._asker.waits(self._job)
+        if self._clock is not None and still != self._still:
+            self._still = still
+            (self._clock.hold_clock if still else self._clock.release_clock)()
+        return still
 
     async def ask(self, question: Question) -> Answer | None:
         """The answer; None when the question was withdrawn, or the run ends."""
@@ -87,15 +94,13 @@ class People:
     @contextmanager
     def _standing_still(self, withdrawn: threading.Event) -> Iterator[None]:
         self._open.add(withdrawn)
-        if self._clock is not None and len(self._open) == 1:
-            self._clock.hold_clock()
+        self.asked()
         try:
             yield
         finally:
             withdrawn.set()
             self._open.discard(withdrawn)
-            if self._clock is not None and not self._open:
-                self._clock.release_clock()
+            self.asked()
 
 
 class _Waiting:

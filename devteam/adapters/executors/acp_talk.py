@@ -257,7 +257,7 @@ class Talk:
                 await self._cancel(connection, session_id)
                 raise RoundOver("agent_asks_without_end", f"asked for more than {ASK_LIMIT} permissions")
             silence = self._assignment.silence_limit
-            if self._people.asked:
+            if self._people.asked():
                 self._sign()  # it waits for a person, not the other way round
             if not self._frozen and time.monotonic() - self._last_sign > silence:
                 raise RoundOver("agent_silent", f"gave no sign of life for {silence:.0f} s")
