@@ -21,6 +21,7 @@ from devteam.adapters.git.delivery import (
     rebase_onto,
     revert_commit,
 )
+from devteam.adapters.git.inspection import inspect
 from devteam.adapters.git.store import remove_tree
 from devteam.adapters.git.workspace import Mirror
 from devteam.executions.checks.changes import Changes
@@ -122,7 +123,7 @@ class GitWorkspaces:
 
     def inspect(self, job: Job, base: str, commit: str, wants_text: Callable[[str], bool]) -> Changes:
         """All that changed, line by line, for checks."""
-        return self.mirror(job).changes(base, commit, wants_text)
+        return inspect(self.mirror(job), base, commit, wants_text)
 
     def discard(self, job: Job) -> None:
         """Remove everything of the attempt's workspace folder."""

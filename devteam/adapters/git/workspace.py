@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,14 +39,9 @@ from devteam.adapters.git.store import (
     worktree_registrations,
     write_file,
 )
-from devteam.executions.checks.changes import Changes, FileChange, split_patch
 
 FETCH_TIMEOUT: Final = 900.0
 DIFF_LIMIT: Final = 1_000_000
-PATCH_LIMIT: Final = 64_000_000
-"""Bytes of a change that checks look through."""
-TEXT_LIMIT: Final = 1_000_000
-TEXTS_LIMIT: Final = 400
 LEFTOVER_AGE: Final = 24 * 3600.0
 """Seconds after which a half-written pack of a killed fetch is removed."""
 
@@ -221,82 +216,7 @@ class Mirror:
         return list(_parse_numstat(output.stdout))
 
 
-    def changes(self, base: str, commit: str, wants_text: Callable[[str], bool]) -> Changes:
-        """Everything that changed between two commits, each line of it, whatever git's attributes say of a file.
-
-        `wants_text` chooses the files whose whole text is read on both sides.
-        """
-        ends = [check_sha(base), check_sha(commit), "--"]
-        listing = self.read("diff-tree", "--raw", "--numstat", "-z", *_CHANGE_OPTIONS, *ends)
-        entries, counts = _parse_raw(listing.stdout)
-        args = ["diff-tree", "-p", "-U0", "--src-prefix=a/", "--dst-prefix=b/", *_CHANGE_OPTIONS, *ends]
-        patch, cut = read_git(args, git_dir=self.path, limit=PATCH_LIMIT)
-        parts: dict[str, bytes] = {}
-        for path, part in split_patch(patch):
-            parts[path] = parts.get(path, b"") + part
-        wanted = [entry for entry in entries if wants_text(entry.path)]
-        texts = self._texts({blob for entry in wanted for blob in (entry.before, entry.after)})
-        files = []
-        for entry in entries:
-            added, deleted = counts.get(entry.path, (None, None))
-            before, after = (texts.get(blob) if entry in wanted else None for blob in (entry.before, entry.after))
-            part = parts.get(entry.path, b"")
-            files.append(FileChange(entry.path, entry.status, added, deleted, part, before, after))
-        return Changes(files, cut)
-
-    def _texts(self, blobs: set[str]) -> dict[str, str]:
-        """The files' contents, but of those that are too large to be what they are read for."""
-        names = sorted(blob for blob in blobs if blob.strip("0"))
-        if not names:
-            return {}
-        sizes = run_git(["cat-file", "--batch-check"], git_dir=self.path, stdin="\n".join(names).encode()).text
-        small = [
-            name
-            for name, kind, size in (line.split() for line in sizes.splitlines() if line.count(" ") == 2)
-            if kind == "blob" and int(size) <= TEXT_LIMIT
-        ][:TEXTS_LIMIT]
-        if not small:
-            return {}
-        output = run_git(["cat-file", "--batch"], git_dir=self.path, stdin="\n".join(small).encode()).stdout
-        texts, at = {}, 0
-        for name in small:
-            head_end = output.index(b"\n", at)
-            size = int(output[at:head_end].split()[2])
-            texts[name] = output[head_end + 1 : head_end + 1 + size].decode("utf-8", "replace")
-            at = head_end + size + 2
-        return texts
-
-
-_CHANGE_OPTIONS: Final = (
-    "-r", "--text", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv", "--submodule=short", "--full-index",
-)  # fmt: skip
 _DIFF_OPTIONS: Final = ("-r", "--find-renames", "--no-color", "--no-ext-diff", "--no-textconv")
-
-
-class _Entry(NamedTuple):
-    path: str
-    status: str
-    before: str
-    after: str
-
-
-def _parse_raw(output: bytes) -> tuple[list[_Entry], dict[str, tuple[int | None, int | None]]]:
-    """The entries of `--raw --numstat -z`, and the lines added and deleted by path."""
-    entries, counts = [], {}
-    fields = iter(output.split(b"\0"))
-    for field in fields:
-        if field.startswith(b":"):
-            _, _, before, after, status = field[1:].split(b" ")
-            name = os.fsdecode(next(fields))
-            entries.append(_Entry(name, status[:1].decode(), before.decode(), after.decode()))
-        elif field:
-            added, deleted, path = field.split(b"\t", 2)
-            counts[os.fsdecode(path)] = (_lines(added), _lines(deleted))
-    return entries, counts
-
-
-def _lines(count: bytes) -> int | None:
-    return None if count == b"-" else int(count)
 
 
 def _parse_numstat(output: bytes) -> Iterator[FileStat]:
