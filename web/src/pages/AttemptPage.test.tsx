@@ -2,7 +2,7 @@ import { screen, waitFor, within } from '@testing-library/react'
 import { HttpResponse, http } from 'msw'
 import { expect, it } from 'vitest'
 import type { AttemptView, SessionEntry, SessionPage } from '@/shared/api'
-import { buildAttempt } from '@/testing/builders'
+import { buildAttempt, buildGate } from '@/testing/builders'
 import { renderApp } from '@/testing/renderApp'
 import { API, problem, recordPosts, server } from '@/testing/server'
 
@@ -124,4 +124,42 @@ it('shows no session for a task that ran its own command', async () => {
   await attempt({ executor: 'command' }, { entries: [] })
   expect(await screen.findByRole('tab', { name: 'Output' })).toBeVisible()
   expect(screen.queryByRole('tab', { name: 'Session' })).toBeNull()
+})
+
+it('replays a finished session: by time, by entry, and from one gate failure to the next', async () => {
+  server.use(http.get(`${API}/attempts/attempt-1/calls`, () => HttpResponse.json({ calls: [] })))
+  const second = (at: number) => `2026-11-24T10:00:0${at}.000Z`
+  const { user } = await attempt(
+    {
+      outcome: 'failed',
+      startedAt: second(0),
+      phases: [
+        { phase: 'execution', round: 1, run: 1, startedAt: second(0), endedAt: second(4) },
+        { phase: 'quality_assurance', round: 1, run: 1, startedAt: second(4), endedAt: second(5) },
+      ],
+      gates: [buildGate({ passed: false })],
+    },
+    {
+      complete: true,
+      entries: [
+        { ...entry(1, 'plan', { entries: [{ content: 'Mend it', status: 'completed' }] }), at: second(3) },
+        { ...entry(2, 'message', { text: 'Mended.' }), at: second(3) },
+      ],
+    },
+  )
+  await user.click(screen.getByRole('tab', { name: 'Replay' }))
+  const replay = await screen.findByRole('region', { name: 'Replay' })
+  expect(within(replay).queryByText('Mended.')).toBeNull()
+  await user.click(within(replay).getByRole('button', { name: 'One entry on' }))
+  expect(await within(replay).findByText('Mended.')).toBeVisible()
+  expect(within(replay).getByRole('list', { name: 'Plan' })).toHaveTextContent('Mend it')
+  expect(within(replay).getByRole('slider', { name: 'Time' })).toHaveAttribute('aria-valuetext', '3 s of 5 s')
+  await user.keyboard('f')
+  expect(within(replay).getByText(/gates had failed in 1 round/)).toBeVisible()
+  await user.click(within(replay).getByRole('button', { name: 'To the beginning' }))
+  expect(within(replay).queryByText('Mended.')).toBeNull()
+  await user.selectOptions(within(replay).getByRole('combobox', { name: 'Speed' }), '64×')
+  await user.click(within(replay).getByRole('button', { name: 'Play' }))
+  expect(await within(replay).findByText('Mended.')).toBeVisible()
+  expect(await within(replay).findByRole('button', { name: 'Play' })).toBeVisible()
 })

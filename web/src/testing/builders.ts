@@ -184,6 +184,8 @@ export function buildAttempt(part: Partial<AttemptView> = {}): AttemptView {
     cachedTokens: 0,
     outputTokens: 0,
     costUsd: 0,
+    overshootUsd: null,
+    fence: null,
     isolation: 'process group',
     frozen: false,
     awaitingApprovalId: null,

@@ -1,10 +1,12 @@
 import { Tabs } from 'radix-ui'
-import { useState } from 'react'
+import { lazy, Suspense, useState } from 'react'
 import styled from 'styled-components'
 import type { AttemptView } from '@/shared/api'
-import { Muted, t } from '@/shared/ui'
+import { Muted, SkeletonLines, t } from '@/shared/ui'
+import { BudgetUse } from './BudgetUse'
 import { Commits } from './Commits'
 import { DiffPanel } from './DiffPanel'
+import { FenceParts } from './FenceParts'
 import { GateResults } from './GateResults'
 import { Guidance } from './Guidance'
 import { LogView } from './LogView'
@@ -13,6 +15,8 @@ import { SessionView } from './SessionView'
 import { Tab, TabList } from './tabs'
 import { byAgent, takesGuidance, usedText } from './used'
 import { useSession } from './useSession'
+
+const Replay = lazy(() => import('./Replay').then((module) => ({ default: module.Replay })))
 
 const Meter = styled.p`
   margin-top: ${t.space.m};
@@ -37,7 +41,7 @@ export function AttemptEvidence({ attempt, hash = '' }: Props) {
   const running = attempt.outcome === null
   const agent = byAgent(attempt)
   const [tab, setTab] = useState(firstTab(attempt, hash))
-  const state = useSession(attempt.id, agent && (running || tab === 'session'))
+  const state = useSession(attempt.id, agent && (running || tab === 'session' || tab === 'replay'))
   return (
     <>
       <div style={{ paddingTop: 12 }}>
@@ -51,9 +55,12 @@ export function AttemptEvidence({ attempt, hash = '' }: Props) {
           </Muted>
         </Meter>
       )}
+      {agent && <BudgetUse attempt={attempt} costUsd={state.used ? state.used.costUsd : attempt.costUsd} />}
+      {attempt.fence && <FenceParts fence={attempt.fence} />}
       <Tabs.Root value={tab} onValueChange={setTab}>
         <TabList aria-label="Evidence">
           {agent && <Tab value="session">Session</Tab>}
+          {agent && !running && <Tab value="replay">Replay</Tab>}
           <Tab value="gates">Gates {attempt.gates.length}</Tab>
           <Tab value="diff" disabled={!delivered && attempt.filesChanged === null}>
             Diff
@@ -66,6 +73,11 @@ export function AttemptEvidence({ attempt, hash = '' }: Props) {
             <SessionView state={state} height="min(640px, 66dvh)" />
             {takesGuidance(attempt) && <Guidance attemptId={attempt.id} waiting={state.waiting} />}
           </Frame>
+        </Tabs.Content>
+        <Tabs.Content value="replay">
+          <Suspense fallback={<SkeletonLines count={4} height={48} />}>
+            <Replay attempt={attempt} state={state} />
+          </Suspense>
         </Tabs.Content>
         <Tabs.Content value="gates">
           <GateResults gates={attempt.gates} />

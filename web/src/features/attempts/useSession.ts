@@ -1,9 +1,11 @@
 import { useEffect, useState } from 'react'
-import type { GuidanceView, SessionPage, Used } from '@/shared/api'
+import type { GuidanceView, SessionEntry, SessionPage, Used } from '@/shared/api'
 import { EMPTY_SESSION, foldEntries, type Session } from './session'
 
 export interface SessionState {
   session: Session
+  /** What the session was folded from, in its order. */
+  entries: SessionEntry[]
   used: Used | null
   /** Guidance that the agent has not taken yet. */
   waiting: GuidanceView[]
@@ -15,6 +17,7 @@ export interface SessionState {
 
 const EMPTY: SessionState = {
   session: EMPTY_SESSION,
+  entries: [],
   used: null,
   waiting: [],
   complete: false,
@@ -43,6 +46,7 @@ export function useSession(attemptId: string, enabled: boolean): SessionState {
           more = page.entries.length === PAGE
           current = {
             session: foldEntries(current.session, page.entries),
+            entries: page.entries.length === 0 ? current.entries : [...current.entries, ...page.entries],
             used: page.used,
             waiting: page.waiting,
             complete: page.complete,

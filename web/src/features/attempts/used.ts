@@ -4,7 +4,13 @@ import { money, plural } from '@/shared/lib/format'
 const tokens = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 })
 
 /** "12 calls · 48K tokens in, 40K cached · 2K out · $0.13" */
-export function usedText({ calls, inputTokens, cachedTokens, outputTokens, costUsd }: Used): string {
+export function usedText({
+  calls,
+  inputTokens,
+  cachedTokens,
+  outputTokens,
+  costUsd,
+}: Omit<Used, 'overshootUsd'>): string {
   if (calls === 0) return 'No metered model call'
   const cached = cachedTokens > 0 ? `, ${tokens.format(cachedTokens)} cached` : ''
   return [

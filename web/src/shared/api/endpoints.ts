@@ -43,6 +43,7 @@ export const {
   useGuideAttemptMutation,
   useLazyListActivityQuery,
   useListActivityQuery,
+  useListAttemptCallsQuery,
   useListAttemptsOfTaskQuery,
   useListExecutorsQuery,
   useListPricesQuery,

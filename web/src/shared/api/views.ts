@@ -7,6 +7,7 @@ import type * as wire from './generated/endpoints'
 export type {
   ActivityPage,
   AttemptView,
+  CallView,
   CustomerInput,
   CustomerPatch,
   DeliveryMode,
@@ -16,6 +17,8 @@ export type {
   ExecutionView,
   ExecutorKind,
   ExecutorView,
+  FencePart,
+  FenceView,
   GateResult,
   GateStage,
   GuidanceView,
