@@ -11,10 +11,12 @@ from devteam.executions.session import Assignment, Desk, ModelAccess, RoundEnd, 
 from devteam.kit.clock import Clock
 from devteam.kit.db import Database, sql
 from devteam.workflows.desk import BLOCKED, AttemptDesk
+from devteam.workflows.earlier_session import read_session
 from devteam.workflows.prompt import (
     PROMPT_VERSION,
     Earlier,
     Evidence,
+    again_prompt,
     first_prompt,
     next_prompt,
     read_conventions,
@@ -83,6 +85,7 @@ class AgentExecutor:
                 time_limit=TIME_LIMIT,
                 silence_limit=SILENCE_LIMIT,
                 tools=tools,
+                waits=lambda: desk.waits,
             )
             ended = self._agents.run(job, workspace, held, assignment, session)
             trouble = lease.trouble
@@ -101,11 +104,18 @@ class AgentExecutor:
             )
         conventions, earlier = read_conventions(workspace), self._earlier(job)
         if job.round == 1:
-            return first_prompt(job, conventions, earlier)
+            return self._first_prompt(job, conventions, earlier)
         evidence = self._evidence(job)
         if job.session_id is not None:
             return next_prompt(job, evidence)
-        return whole_prompt(job, conventions, earlier, evidence)
+        first = self._first_prompt(job, conventions, earlier)
+        return whole_prompt(first, job, evidence)
+
+    def _first_prompt(self, job: Job, conventions: str, earlier: list[Earlier]) -> str:
+        first = first_prompt(job, conventions, earlier)
+        if job.again is None:
+            return first
+        return again_prompt(first, job.again, read_session(self._database, job.again))
 
     def _earlier(self, job: Job) -> list[Earlier]:
         with self._database.transaction() as connection:

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from devteam.executions.ports import Job
+from devteam.executions.ports import Again, Job
+from devteam.executions.requests import RequestKind
 from devteam.projects.gates import BuiltinGate, Command, CommandGate, FileGate, Gate, GateStage, HttpGate, RegexGate
 from devteam.tasks.schemas import CommandCriterion, Criterion, FileCriterion
+from devteam.workflows.earlier_session import EarlierSession
 
 PROMPT_VERSION = "2"
 CONVENTION_FILES = ("AGENTS.md", "CLAUDE.md", "CONTRIBUTING.md")
@@ -55,6 +57,27 @@ def first_prompt(job: Job, conventions: str, earlier: Sequence[Earlier]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def again_prompt(first: str, again: Again, earlier: EarlierSession) -> str:
+    """The first prompt of an attempt that a person asked for: what was done before it, and what they say."""
+    parts = [first]
+    if again.start.start_commit is not None:
+        parts.append("You do not begin from nothing: the repository holds what an earlier attempt had done.")
+    if earlier.kept:
+        parts.append(f"What led to the files as they are now:\n{_data('earlier session', earlier.kept)}")
+    if earlier.since:
+        parts.append(
+            "After that it did the following, which is NOT in the files; do what is right of it again:\n"
+            + _data("earlier session", earlier.since)
+        )
+    if again.instructions is not None:
+        asked = "sent the work back with these remarks" if again.kind is RequestKind.SEND_BACK else "adds to the task"
+        parts.append(
+            f"{again.author}, who looks after this task, {asked}; they count as the task does:\n"
+            + _data("instructions", again.instructions)
+        )
+    return "\n\n".join(parts)
+
+
 def next_prompt(job: Job, evidence: Sequence[Evidence]) -> str:
     """The prompt of a later round: what did not hold, with its decisive lines."""
     found = "\n\n".join(
@@ -66,9 +89,9 @@ def next_prompt(job: Job, evidence: Sequence[Evidence]) -> str:
     )
 
 
-def whole_prompt(job: Job, conventions: str, earlier: Sequence[Earlier], evidence: Sequence[Evidence]) -> str:
+def whole_prompt(first: str, job: Job, evidence: Sequence[Evidence]) -> str:
     """For a later round whose session cannot be loaded: the first prompt and the newest evidence."""
-    return f"{first_prompt(job, conventions, earlier)}\n\n{next_prompt(job, evidence)}"
+    return f"{first}\n\n{next_prompt(job, evidence)}"
 
 
 def read_conventions(workspace: Path) -> str:
