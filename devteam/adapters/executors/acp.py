@@ -66,7 +66,10 @@ class AcpAgents:
         spec = _spec(profile, program, model, job, workspace, assignment)
         held.checkpoint()
         session.entry("prompt", {"text": assignment.prompt})
-        policy, people = Policy(job.protected_paths, job.refused_commands), People(self._asker, job, held)
+        policy, people = (
+            Policy(job.protected_paths, job.refused_commands),
+            People(self._asker, job, held, waits=assignment.waits),
+        )
         talk = Talk(profile, assignment, session, policy, people, workspace, self._patience, tools)
         with self._enclosure.closed(
             job, spec, workspace=workspace, read_only=program.shown, sockets=ways.sockets
