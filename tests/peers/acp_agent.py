@@ -118,6 +118,13 @@ def works(wire: Wire) -> None:
     wire.end()
 
 
+def appends(wire: Wire) -> None:
+    wire.handshake()
+    with Path("a.txt").open("a") as file:
+        file.write("more\n")
+    wire.end()
+
+
 def old(wire: Wire) -> None:
     wire.version = 99
     wire.handshake()
@@ -285,6 +292,15 @@ def files(wire: Wire) -> None:
     wire.end()
 
 
+def writes_outside(wire: Wire) -> None:
+    """Tries to reach beyond its workspace through the client, and then does its work."""
+    wire.handshake()
+    for path in ("/etc/planted", f"{os.getcwd()}/../../other/tree/a.txt", f"{os.getcwd()}/.git/hooks/pre-commit"):
+        wire.ask("fs/write_text_file", {"path": path, "content": "planted"})
+    Path("made.txt").write_text("made\n")
+    wire.end()
+
+
 def races(wire: Wire) -> None:
     """Exchanges a folder for a link to the outside while the client writes into it."""
     wire.handshake()
@@ -396,8 +412,8 @@ BEHAVIOURS: dict[str, Callable[[Wire], None]] = {
         behaviour.__name__: behaviour
         for behaviour in (
             edits_ci, writes_ci, pushes,
-            nothing, works, old, hangs, garbage, only_garbage, flood_line, flood_updates, flood_errors, asks, asks_once,
-            dies, dies_at_once, dies_by_signal, broken_answer, refuses, limited, logged_out, files, races, stubborn,
+            nothing, works, appends, old, hangs, garbage, only_garbage, flood_line, flood_updates, flood_errors, asks, asks_once,
+            dies, dies_at_once, dies_by_signal, broken_answer, refuses, limited, logged_out, files, races, stubborn, writes_outside,
             polite, deaf, steered, slow, silent, loads,
         )
     },
