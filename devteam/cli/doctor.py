@@ -17,7 +17,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 import devteam
-from devteam.adapters.fences import probe_fence
+from devteam.adapters.fences import FenceChoice, ResourceLimits, probe_fence
 from devteam.adapters.postgres import running_database_url
 from devteam.adapters.postgres.data_folder import MIN_FREE_BYTES
 from devteam.cli import render
@@ -182,13 +182,14 @@ def check_fence() -> Finding:
     """What a canary shows of the fence that agents run in, part by part."""
     with tempfile.TemporaryDirectory(prefix="devteam-doctor-") as folder:
         try:
-            report = probe_fence(Path(folder), fresh=True)
+            report = probe_fence(Path(folder), FenceChoice.from_environment(os.environ), fresh=True)
         except (OSError, RuntimeError) as exc:
             return Finding("fence", Health.WARN, f"It could not be tried: {exc}", "Agents are refused here.")
+    report = report.with_ways_out(["each project's own"], ResourceLimits().network_bandwidth)
     parts = "; ".join(f"{name} {part.state} ({part.mechanism})" for name, part in report.parts.items())
     if report.in_force:
         return Finding("fence", Health.OK, f"{report.kind}: {parts}")
-    advice = "Agents are refused until it is: install bubblewrap 0.8 or newer, and allow user namespaces."
+    advice = "Agents are refused until it is: install bubblewrap 0.8 or newer, or see docs/how-to/fences.md."
     return Finding("fence", Health.WARN, f"not in force: {parts}", advice)
 
 

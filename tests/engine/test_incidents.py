@@ -104,7 +104,7 @@ def test_gate_that_asks_the_network_is_refused_and_recorded_and_the_fence_is_tol
     [incident] = incidents(shop, case)
     assert (incident.code, incident.evidence["hosts"]) == ("host_refused", ["pypi.test:80"])
     assert attempt.fence is not None and attempt.fence.in_force and attempt.fence.kind == "bubblewrap"
-    assert attempt.fence.parts["network"].mechanism.startswith("none:")
+    assert attempt.fence.parts["network"].mechanism.startswith("none;")
     assert attempt.fence.parts["bandwidth"].state == "enforced"
 
 

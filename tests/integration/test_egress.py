@@ -349,7 +349,7 @@ def test_attempt_tells_what_was_in_force(world: World) -> None:
     parts = with_hosts.in_force["parts"]
     assert parts["network"]["state"] == parts["bandwidth"]["state"] == "enforced"
     assert "allow-list: pypi.test" in parts["network"]["mechanism"] and "100 Mbit/s" in parts["bandwidth"]["mechanism"]
-    assert without.in_force["parts"]["network"]["mechanism"].startswith("none:")
+    assert without.in_force["parts"]["network"]["mechanism"].startswith("none;")
     assert with_hosts.in_force["inForce"] is True
 
 

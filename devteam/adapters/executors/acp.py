@@ -4,8 +4,9 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from acp.schema import EnvVariable, McpServerStdio
@@ -17,7 +18,6 @@ from devteam.adapters.executors.policy import Policy
 from devteam.adapters.executors.profiles import PROFILES, AgentProfile, custom_profile
 from devteam.adapters.executors.programs import AgentPrograms, Program
 from devteam.adapters.executors.reporting import ReportingSession
-from devteam.adapters.fences import forwarded_port
 from devteam.adapters.processes import CommandResult, CommandSpec, NotFrozen, RunningCommand, scrubbed_environment
 from devteam.executions.ports import Asker, CommandEnd, Held, Job
 from devteam.executions.session import Assignment, ModelAccess, RoundEnd, Session, ToolAccess
@@ -60,7 +60,7 @@ class AcpAgents:
         if program is None:
             return RoundEnd(_not_installed(profile), "")
         session = ReportingSession(session, job, self._enclosure.alarm)
-        ways = Ways(fenced=self._enclosure.fenced)
+        ways = Ways(partial(self._enclosure.port, workspace) if self._enclosure.fenced else None)
         model = _model_inside(assignment.model, ways)
         tools: McpServers = [] if assignment.tools is None else [_tool_server(assignment.tools, ways)]
         spec = _spec(profile, program, model, job, workspace, assignment)
@@ -125,16 +125,16 @@ class AcpAgents:
 class Ways:
     """The sockets that lead out of the fence, and where each is found inside."""
 
-    def __init__(self, *, fenced: bool) -> None:
+    def __init__(self, port: Callable[[int], int] | None) -> None:
         self.sockets: list[Path] = []
-        self._fenced = fenced
+        self._port = port
 
     def port(self, socket: Path) -> int | None:
         """The port on 127.0.0.1 at which a fence offers the socket; None where there is no fence."""
-        if not self._fenced:
+        if self._port is None:
             return None
         self.sockets.append(socket)
-        return forwarded_port(len(self.sockets) - 1)
+        return self._port(len(self.sockets) - 1)
 
 
 def _model_inside(model: ModelAccess | None, ways: Ways) -> ModelAccess | None:

@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from devteam.adapters.egress import EgressProxy, proxy_environment
-from devteam.adapters.fences import Fence, FenceReport, Hold, Limiter, Part, ResourceLimits, Unfenced, choose_fence
+from devteam.adapters.fences import (
+    ANY_FENCE,
+    Fence,
+    FenceChoice,
+    FenceReport,
+    Hold,
+    Limiter,
+    ResourceLimits,
+    Unfenced,
+    choose_fence,
+)
 from devteam.adapters.fences.tampering import tampering
 from devteam.adapters.processes import CommandSpec, RunningCommand
 from devteam.executions.ports import Alarm, Job
@@ -51,6 +61,7 @@ class Enclosure:
         limits: ResourceLimits,
         alarm: Alarm,
         egress: EgressProxy | None = None,
+        choice: FenceChoice = ANY_FENCE,
         allow_unfenced: bool = False,
     ) -> None:
         self._data = data
@@ -58,6 +69,7 @@ class Enclosure:
         self._limits = limits
         self.alarm = alarm
         self._egress = egress
+        self._choice = choice
         self._allow_unfenced = allow_unfenced
         self._lock = threading.Lock()
         self._chosen: tuple[Fence, Limiter] | None = None
@@ -67,13 +79,18 @@ class Enclosure:
             if self._chosen is None:
                 limiter = Limiter.find(self._limits)
                 limiter.sweep()
-                self._chosen = choose_fence(self._data, allow_unfenced=self._allow_unfenced), limiter
+                fence = choose_fence(self._data, self._choice, limits=self._limits, allow_unfenced=self._allow_unfenced)
+                self._chosen = fence, limiter
             return self._chosen
 
     @property
     def fenced(self) -> bool:
         """Whether a fence is in force; without one agents are refused, or run as the operator allowed."""
         return not isinstance(self._choose()[0], Unfenced)
+
+    def port(self, workspace: Path, index: int) -> int:
+        """Where a command in that workspace finds the socket of that number on 127.0.0.1."""
+        return self._choose()[0].port(workspace, index)
 
     def report(self) -> FenceReport:
         """What is in force, part by part."""
@@ -109,13 +126,9 @@ class Enclosure:
     def _in_force(self, job: Job) -> FenceReport:
         """What closes this attempt in, its own way out included."""
         report = self.report()
-        if self._egress is None or not self.fenced or report.part("network").state != "enforced":
+        if self._egress is None or not self.fenced:
             return report
-        hosts = ", ".join(job.egress)
-        network = f"allow-list: {hosts}, by the egress proxy" if hosts else f"none: {report.part('network').mechanism}"
-        megabits = self._egress.bandwidth.bits / 1e6
-        width = f"{megabits:g} Mbit/s for the model gateway and the egress proxy together"
-        return report.with_part("network", Part("enforced", network)).with_part("bandwidth", Part("enforced", width))
+        return report.with_ways_out(job.egress, self._egress.bandwidth.bits)
 
     def _look_after(self, job: Job, hold: Hold, mirror: Path, workspace: Path) -> None:
         """Record what the command that ended met or did. Never raises."""

@@ -96,6 +96,19 @@ class FenceReport:
         """The same report after somebody else, the model gateway say, took care of a part."""
         return replace(self, parts={**self.parts, name: part})
 
+    def with_ways_out(self, hosts: Sequence[str], bits: int) -> "FenceReport":
+        """The same report with what is outside the fence: the egress proxy's list, and the bandwidth of all ways out.
+
+        Without an enforced network there are other ways, and nothing is added.
+        """
+        network = self.part("network")
+        if network.state != "enforced":
+            return self
+        reached = f"allow-list: {', '.join(hosts)}, by the egress proxy" if hosts else "none"
+        width = f"{bits / 1e6:g} Mbit/s for the model gateway and the egress proxy together"
+        told = self.with_part("network", Part("enforced", f"{reached}; {network.mechanism}"))
+        return told.with_part("bandwidth", Part("enforced", width))
+
     def as_json(self) -> dict[str, Any]:
         """For storing and showing."""
         return {

@@ -24,9 +24,7 @@ _RUNS_PROGRAMS: Final = re.compile(
     r"|gpg\.(.*\.)?program|remote\..*\.(uploadpack|receivepack|vcs)|extensions\..*"
 )
 """Settings by which git runs a program, reads another file's settings, or goes elsewhere."""
-_USUAL: Final = re.compile(
-    r"core\.hookspath=(\./)?\.husky(/_)?|filter\.lfs\.(clean|smudge|process)=git-lfs [a-z %-]+"
-)
+_USUAL: Final = re.compile(r"core\.hookspath=(\./)?\.husky(/_)?|filter\.lfs\.(clean|smudge|process)=git-lfs [a-z %-]+")
 """What package managers of good repute set when a project is installed."""
 _BAD_ADDRESS: Final = re.compile(r"-|ext::|fd::", re.IGNORECASE)
 _BAD_SUBMODULE: Final = re.compile(r"^\s*(url\s*=\s*\"?(-|ext::|fd::)|update\s*=\s*\"?!)", re.IGNORECASE | re.MULTILINE)
@@ -34,7 +32,7 @@ _BAD_SUBMODULE: Final = re.compile(r"^\s*(url\s*=\s*\"?(-|ext::|fd::)|update\s*=
 
 def tampering(mirror: Path, workspace: Path, keep: Path) -> list[str]:
     """One sentence for each thing found; `keep` is where the fence keeps the workspace's private repository."""
-    found = [*_dot_git(mirror, workspace), *_submodules(workspace)]
+    found = [*_dot_git(mirror, workspace, keep), *_submodules(workspace)]
     private = keep / "git"
     if private.is_dir() and not private.is_symlink():
         found += _settings(mirror, private / "config", _text(workspace / ".gitmodules") or "")
@@ -45,7 +43,7 @@ def tampering(mirror: Path, workspace: Path, keep: Path) -> list[str]:
     return found[:_SHOWN]
 
 
-def _dot_git(mirror: Path, workspace: Path) -> list[str]:
+def _dot_git(mirror: Path, workspace: Path, keep: Path) -> list[str]:
     file = workspace / ".git"
     try:
         registration = registration_of(mirror, workspace)
@@ -59,7 +57,8 @@ def _dot_git(mirror: Path, workspace: Path) -> list[str]:
         kind = "link" if stat.S_ISLNK(status.st_mode) else "folder" if stat.S_ISDIR(status.st_mode) else "special file"
         return [f"the workspace's .git file was replaced by a {kind}"]
     told = (_text(file) or "").removeprefix("gitdir:").strip()
-    if not told or os.path.realpath(told) != os.path.realpath(registration):
+    # A fence that cannot mount the private repository in the registration's place names it instead.
+    if not told or os.path.realpath(told) not in (os.path.realpath(registration), os.path.realpath(keep / "git")):
         return [f"the workspace's .git file leads to {told[:200] or 'nowhere'}"]
     return []
 
