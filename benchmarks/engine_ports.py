@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 from devteam.adapters.http_probe import GuardedHttpProbe, Reach
+from devteam.executions.checks.changes import Changes, FileChange
 from devteam.executions.lifecycle import Lifecycle
 from devteam.executions.ports import CommandEnd, Delivered, GateRun, Held, Job, Prepared, Reverted
 from devteam.kit.clock import utc_now
@@ -65,6 +66,12 @@ class NoRepository:
 
     def diff(self, job: Job, base: str, commit: str) -> tuple[str, bool]:
         return "-a\n+b\n", False
+
+    def inspect(self, job: Job, base: str, commit: str, wants_text: Callable[[str], bool]) -> Changes:
+        return Changes([FileChange("a.py", "M", 1, 1)])
+
+    def inspect_history(self, job: Job, base: str, commit: str) -> Changes:
+        return Changes([])
 
     def discard(self, job: Job) -> None:
         return None

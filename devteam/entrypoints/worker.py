@@ -10,8 +10,11 @@ from devteam.adapters.executors.command import CommandExecutor, CommandGateRunne
 from devteam.adapters.executors.enclosure import Enclosure
 from devteam.adapters.executors.profiles import PROFILES
 from devteam.adapters.fences import ResourceLimits
+from devteam.adapters.http_probe import GuardedHttpProbe, Reach
+from devteam.adapters.licences import licence_of
 from devteam.adapters.git.attempts import GitDeliveries, GitWorkspaces, delivery_message
 from devteam.adapters.http_probe import GuardedHttpProbe, Reach
+from devteam.adapters.licences import licence_of
 from devteam.adapters.processes import CommandSpec, RunningCommand, kill_marked, kill_orphans, scrubbed_environment
 from devteam.entrypoints.catalogue import agent_programs
 from devteam.entrypoints.outside import Outside, make_outside, short_socket_path
@@ -87,6 +90,7 @@ def build_tools(
         message=delivery_message,
         sweep=_sweep,
         asker=asker,
+        licence_of=licence_of,
     )
 
 

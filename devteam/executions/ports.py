@@ -258,6 +258,10 @@ class Workspaces(Protocol):
         """All that changed, line by line, for checks; with the whole texts of the files that are chosen."""
         ...
 
+    def inspect_history(self, job: Job, base: str, commit: str) -> Changes:
+        """What each commit between the two changed by itself, where they are delivered as somebody made them."""
+        ...
+
     def discard(self, job: Job) -> None:
         """Remove the workspace; the refs in the mirror stay."""
         ...

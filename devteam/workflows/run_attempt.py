@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from devteam.executions.checks.secrets import mask_secrets
 from devteam.executions.lifecycle import Ending, GateRecord, Lifecycle
 from devteam.executions.model import Monitoring, Outcome, Phase
 from devteam.executions.ports import (
@@ -37,6 +38,7 @@ from devteam.workflows.handle import RunHandle, Stopped
 from devteam.workflows.jobs import load_job
 from devteam.workflows.output import OutputLog
 from devteam.workflows.patience import patiently
+from devteam.workflows.quality import Checkers, LicenceOf, QualityAssurance
 from devteam.workflows.verify import Note, Verifier, gate_record
 
 MAX_ROUNDS = 3
@@ -60,6 +62,7 @@ class Tools:
     message: Callable[[Job, str], str]
     sweep: Callable[[str], int]
     asker: Asker
+    licence_of: LicenceOf = lambda _workspace, _ecosystem, _name: None
 
 
 class AttemptPhases:
@@ -160,7 +163,7 @@ class AttemptPhases:
             record = self._on_base(job, gate, base)
             if record is None:
                 continue
-            self._record(partial(self._lifecycle.record_gates, self._ref, [record]))
+            self._store_gate(record)
             if gate.required and not record.passed:
                 return record
         return None
@@ -221,7 +224,8 @@ class AttemptPhases:
         if work != base:
             self._record(lambda: self._lifecycle.store_round(job.ref, job.round, base=base, work=work))
         diff, truncated = self._tools.workspaces.diff(job, job.base_commit, work)
-        self._record(lambda: self._lifecycle.store_diff(job.ref.attempt_id, diff, truncated=truncated))
+        shown = mask_secrets(diff)
+        self._record(lambda: self._lifecycle.store_diff(job.ref.attempt_id, shown, truncated=truncated))
         return self._tools.workspaces.changes(job, job.base_commit, work)
 
     # --- quality assurance ---
@@ -230,27 +234,24 @@ class AttemptPhases:
         assert job.work_commit is not None and job.base_commit is not None
         folder = self._tools.workspaces.reset(job, job.work_commit)
         self._output.note(f"Quality assurance, round {job.round}")
-        failed: list[GateRecord] = []
-        for number, criterion in enumerate(job.criteria, start=1):
-            record = self._tools.verifier.criterion(job, number, criterion, folder, self._handle, *self._sinks())
-            self._record(partial(self._lifecycle.record_gates, self._ref, [record]))
-            failed += [record] if not record.passed else []
-        for gate in job.repository_gates(GateStage.POST_TASK):
-            baseline = self._tools.verifier.on_base(job, gate, job.base_commit, self._handle, *self._sinks())
-            record = self._tools.verifier.gate(job, gate, folder, baseline, self._handle, *self._sinks())
-            self._record(partial(self._lifecycle.record_gates, self._ref, [record]))
-            failed += [record] if record.required and not record.passed else []
         executor = self._tools.executors[job.executor]
-        if not failed and executor.iterates and job.work_commit == job.base_commit and not job.criteria:
-            failed.append(self._nothing_happened())
+        failed = self._quality(job).check(folder, by_agent=executor.iterates)
         if not failed and self._ignores_remarks(job):
-            failed.append(self._nothing_happened("The work is as it was when it was sent back with remarks."))
+            failed.append(self._same_as_before())
         if failed and executor.iterates and job.round < MAX_ROUNDS:
             return self._send_back(job, failed[0])
         if failed:
             return self._fail("gate_failed", _failure(failed[0]))
         self._enter(Phase.DELIVERY)
         return Phase.DELIVERY
+
+    def _quality(self, job: Job) -> QualityAssurance:
+        tools = self._tools
+        checkers = Checkers(tools.database, tools.workspaces, tools.verifier, tools.asker, tools.licence_of)
+        return QualityAssurance(checkers, job, self._handle, *self._sinks(), self._store_gate)
+
+    def _store_gate(self, record: GateRecord) -> None:
+        self._record(partial(self._lifecycle.record_gates, self._ref, [record]))
 
     def _ignores_remarks(self, job: Job) -> bool:
         """Whether nothing has changed since a person found the work wanting."""
@@ -260,12 +261,10 @@ class AttemptPhases:
         assert work is not None
         return not self._tools.workspaces.changes(job, again.start.start_commit, work)
 
-    def _nothing_happened(
-        self, text: str = "The repository is unchanged, and no acceptance criterion shows that the task is done."
-    ) -> GateRecord:
-        """An agent that says "done" over an unchanged repository, with nothing to show that it was done before."""
+    def _same_as_before(self) -> GateRecord:
+        text = "The work is as it was when it was sent back with remarks."
         record = GateRecord("acceptance", "a change", True, False, text)
-        self._record(partial(self._lifecycle.record_gates, self._ref, [record]))
+        self._store_gate(record)
         return record
 
     def _send_back(self, job: Job, first: GateRecord) -> str:

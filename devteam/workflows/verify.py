@@ -108,13 +108,13 @@ class Verifier:
         held: Held,
         write: Note,
         note: Note,
-    ) -> GateRecord:
+    ) -> tuple[GateRecord, GateRun]:
         """Run a post-task gate on the work and judge it."""
         note(f"Gate {gate.name}")
         run = self.measure(job, gate, folder, held, write)
         record = gate_record(GateStage.POST_TASK.value, gate, run, baseline, job.work_commit)
         note(f"Gate {gate.name}: {record.text}")
-        return record
+        return record, run
 
     def http(self, stage: GateStage, gate: HttpGate, commit: str | None, held: Held, note: Note) -> GateRecord:
         """Ask the gate's server, and judge its answer."""

@@ -21,7 +21,7 @@ from devteam.adapters.git.delivery import (
     rebase_onto,
     revert_commit,
 )
-from devteam.adapters.git.inspection import inspect
+from devteam.adapters.git.inspection import inspect, inspect_history
 from devteam.adapters.git.store import remove_tree
 from devteam.adapters.git.workspace import Mirror
 from devteam.executions.checks.changes import Changes
@@ -124,6 +124,18 @@ class GitWorkspaces:
     def inspect(self, job: Job, base: str, commit: str, wants_text: Callable[[str], bool]) -> Changes:
         """All that changed, line by line, for checks."""
         return inspect(self.mirror(job), base, commit, wants_text)
+
+    def inspect_history(self, job: Job, base: str, commit: str) -> Changes:
+        """What each commit between the two changed by itself."""
+        return inspect_history(self.mirror(job), base, commit)
+
+    def inspect(self, job: Job, base: str, commit: str, wants_text: Callable[[str], bool]) -> Changes:
+        """All that changed, line by line, for checks."""
+        return inspect(self.mirror(job), base, commit, wants_text)
+
+    def inspect_history(self, job: Job, base: str, commit: str) -> Changes:
+        """What each commit between the two changed by itself."""
+        return inspect_history(self.mirror(job), base, commit)
 
     def discard(self, job: Job) -> None:
         """Remove everything of the attempt's workspace folder."""

@@ -40,6 +40,15 @@ def inspect(mirror: Mirror, base: str, commit: str, wants_text: Callable[[str], 
     return Changes([_change(entry, counts, parts, texts if entry in wanted else {}) for entry in entries], cut)
 
 
+def inspect_history(mirror: Mirror, base: str, commit: str) -> Changes:
+    """What each commit between the two changed by itself: also what a later one took back."""
+    args = ["log", "-p", "-m", "-U0", "--format=", "--src-prefix=a/", "--dst-prefix=b/", *_OPTIONS]
+    patch, cut = read_git(
+        [*args, f"{check_sha(base)}..{check_sha(commit)}", "--"], git_dir=mirror.path, limit=PATCH_LIMIT
+    )
+    return Changes([FileChange(path, "M", patch=part) for path, part in split_patch(patch)], cut)
+
+
 def _change(
     entry: _Entry, counts: dict[str, tuple[int | None, int | None]], parts: dict[str, bytes], texts: dict[str, str]
 ) -> FileChange:

@@ -137,12 +137,13 @@ class Finding:
 
 def secret_scan(facts: Facts, options: Mapping[str, Any]) -> Verdict:
     """No added line holds a secret. What only moved is left alone: it is out already."""
-    if facts.changes.cut:
+    looked_at = facts.history or facts.changes
+    if looked_at.cut or facts.changes.cut:
         return Verdict(False, "More changed than can be scanned for secrets; deliver it in smaller parts.")
     allowed = SecretScanOptions.model_validate(options).allow_paths
     known = {secret for file in facts.changes.files for secret in _secrets_of(file, "-")}
     found = [
-        finding for file in facts.changes.files if not matches(file.path, allowed) for finding in _findings(file, known)
+        finding for file in looked_at.files if not matches(file.path, allowed) for finding in _findings(file, known)
     ]
     if not found:
         return Verdict(True, "No secret was found in what changed.")

@@ -25,11 +25,13 @@ class Tested:
 class Facts:
     """All that checks judge by.
 
-    `criteria` counts the task's acceptance criteria. `approved_paths` are protected files that a person allowed this
-    attempt to change. `licence_of` answers the licence of a package of an ecosystem, where it is known.
+    `history` holds every commit's own changes where commits are delivered as somebody made them. `criteria` counts
+    the task's acceptance criteria. `approved_paths` are protected files that a person allowed this attempt to change.
+    `licence_of` answers the licence of a package of an ecosystem, where it is known.
     """
 
     changes: Changes
+    history: Changes | None = None
     criteria: int = 0
     protected_paths: Sequence[str] = ()
     approved_paths: frozenset[str] = frozenset()
