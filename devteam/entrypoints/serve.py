@@ -55,6 +55,7 @@ def serve_web(database_url: str, data: Path, *, host: str, port: int, descriptor
 
 def serve_worker(database_url: str, data: Path, *, slots: int) -> None:
     """Run attempts until SIGTERM or SIGINT; the running ones go on at the next start."""
+    from devteam.adapters.fences import FenceChoice
     from devteam.entrypoints.worker import build_tools, build_worker
     from devteam.kit.clock import utc_now
     from devteam.workflows.worker import WorkerSettings
@@ -64,7 +65,13 @@ def serve_worker(database_url: str, data: Path, *, slots: int) -> None:
     await_schema(database)
     allow_unfenced = os.environ.get("DEVTEAM_ALLOW_UNFENCED") == "1"
     tools = build_tools(
-        database, data, utc_now, allow_unfenced=allow_unfenced, http_gates=http_gates(), egress=egress()
+        database,
+        data,
+        utc_now,
+        fence=FenceChoice.from_environment(os.environ),
+        allow_unfenced=allow_unfenced,
+        http_gates=http_gates(),
+        egress=egress(),
     )
     worker = build_worker(database, data, WorkerSettings(slots=slots), tools=tools)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -9,9 +9,7 @@ from uuid import UUID
 from devteam.adapters.executors.command import CommandExecutor, CommandGateRunner
 from devteam.adapters.executors.enclosure import Enclosure
 from devteam.adapters.executors.profiles import PROFILES
-from devteam.adapters.fences import ResourceLimits
-from devteam.adapters.http_probe import GuardedHttpProbe, Reach
-from devteam.adapters.licences import licence_of
+from devteam.adapters.fences import ANY_FENCE, FenceChoice, ResourceLimits
 from devteam.adapters.git.attempts import GitDeliveries, GitWorkspaces, delivery_message
 from devteam.adapters.http_probe import GuardedHttpProbe, Reach
 from devteam.adapters.licences import licence_of
@@ -62,6 +60,7 @@ def build_tools(
     data: Path,
     clock: Clock,
     *,
+    fence: FenceChoice = ANY_FENCE,
     allow_unfenced: bool = False,
     http_gates: Reach = Reach.PUBLIC,
     egress: Reach = Reach.PUBLIC,
@@ -77,6 +76,7 @@ def build_tools(
         limits=limits,
         alarm=outside.alarm,
         egress=outside.egress,
+        choice=fence,
         allow_unfenced=allow_unfenced,
     )
     executor = _AgentsWhenNeeded(lambda: _agent_executor(database, data, clock, enclosure, asker, outside))

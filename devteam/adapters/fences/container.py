@@ -6,6 +6,7 @@ end. Containers are named after the process that made them, so that what a kille
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from devteam.adapters.fences.choice import FenceChoice
 from devteam.adapters.fences.model import FenceRefused, FenceReport, ResourceLimits, forwarded_port
 from devteam.adapters.fences.places import check_apart, checked, own_folder, python_folders, shown_apart
 from devteam.adapters.fences.repository import private_repository
+from devteam.adapters.fences.seccomp import contained_filter
 from devteam.adapters.processes import CommandSpec, is_orphaned
 
 NAME: Final = "devteam-"
@@ -126,7 +128,7 @@ class ContainerFence:
             "--security-opt", "no-new-privileges", "--security-opt", "label=disable", "--read-only",
             "--pids-limit", str(self.limits.processes), "--cpus", f"{self.limits.cpu:g}",
             "--memory", f"{self.limits.memory}b", "--memory-swap", f"{self.limits.memory}b",
-            "--ulimit", "core=0:0", "--ulimit", "nofile=1024:1024",
+            "--ulimit", "core=0:0", *_own_limits(),
             *(["--userns", "keep-id"] if keeps_user else []), "--user", f"{os.geteuid()}:{os.getegid()}",
             "--hostname", "devteam", "--log-driver", "none", "--workdir", os.fspath(spec.cwd),
             "--tmpfs", f"{_TEMPORARY}:rw,nosuid,nodev,size=1g", "--entrypoint", "",
@@ -157,7 +159,9 @@ def launcher(spec: CommandSpec, pairs: Sequence[str]) -> list[str]:
     """The first process of a container: offers the sockets, starts the command, buries whoever dies."""
     inside = spec.argv if spec.argv is not None else ("/bin/sh", "-e", "-c", spec.script or "")
     source = Path(__file__).with_name("forward.py").read_text(encoding="utf-8")
-    return [sys.executable, "-I", "-S", "-c", source, *pairs, "--", *inside]
+    program = contained_filter()
+    options = [*pairs, *([] if program is None else [f"filter={program.hex()}"])]
+    return [sys.executable, "-I", "-S", "-c", source, *options, "--", *inside]
 
 
 def environment_file(env: Mapping[str, str]) -> str:
@@ -172,6 +176,16 @@ def _mount(source: Path, target: Path, *, write: bool = False) -> str:
     if "," in f"{source}{target}" or '"' in f"{source}{target}":
         raise FenceRefused(f"{source} cannot be mounted in a container: its name has a comma or a quotation mark")
     return f"--mount=type=bind,source={source},destination={target}{'' if write else ',readonly'}"
+
+
+def _own_limits() -> list[str]:
+    """Said, because an engine's defaults may lie above what it may itself."""
+    words: list[str] = []
+    for name, number in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)):
+        hard = resource.getrlimit(number)[1]
+        if hard != resource.RLIM_INFINITY:
+            words += ["--ulimit", f"{name}={hard}:{hard}"]
+    return words
 
 
 def _operators_environment() -> dict[str, str]:

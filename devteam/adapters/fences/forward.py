@@ -1,14 +1,16 @@
 """Offers Unix sockets on 127.0.0.1 inside a fence without a network, and runs the command beside that.
 
-Run as `python -I -S forward.py [PORT=SOCKET ...] -- COMMAND ...`, standard library only; SOCKET is a path, or HOST:PORT
-where another machine relays. The exit status
+Run as `python -I -S forward.py [PORT=SOCKET ...] [filter=HEX] -- COMMAND ...`, standard library only; SOCKET is a path,
+or HOST:PORT where another machine relays; the filter of system calls is for the command. The exit status
 is the command's own (128 and the number for a signal).
 """
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
@@ -22,6 +24,9 @@ def main(arguments: list[str]) -> int:
     end = arguments.index("--")
     for pair in arguments[:end]:
         port, _, path = pair.partition("=")
+        if port == "filter":
+            filter_calls(bytes.fromhex(path))
+            continue
         listener = socket.create_server(("127.0.0.1", int(port)), backlog=BACKLOG)
         threading.Thread(target=serve, args=(listener, path), daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -39,6 +44,16 @@ def main(arguments: list[str]) -> int:
         os.dup2(null, descriptor)  # the pipes end with the command
     code = os.waitstatus_to_exitcode(wait_for(child))
     return code if code >= 0 else 128 - code
+
+
+def filter_calls(program: bytes) -> None:
+    """For this thread and what it starts; those that serve go on without. Raises OSError."""
+    library = ctypes.CDLL(None, use_errno=True)
+    code = ctypes.create_string_buffer(program, len(program))
+    filters = struct.pack("HP", len(program) // 8, ctypes.addressof(code))
+    no_new_privileges, seccomp, by_filter = 38, 22, ctypes.c_ulong(2)
+    if library.prctl(no_new_privileges, ctypes.c_ulong(1), 0, 0, 0) or library.prctl(seccomp, by_filter, filters, 0, 0):
+        raise OSError(ctypes.get_errno(), "the filter of system calls was refused")
 
 
 def wait_for(child: int) -> int:

@@ -35,7 +35,8 @@ class _Machine(NamedTuple):
     sendmmsg: int
     clone: int
     wide: tuple[int, ...]  # perf_event_open, bpf, userfaultfd, add_key, request_key, keyctl, io_uring's three
-    lonely: tuple[int, ...]  # listen, unshare, setns, shmget, semget, msgget, mq_open
+    spaces: tuple[int, ...]  # unshare, setns
+    lonely: tuple[int, ...]  # listen, shmget, semget, msgget, mq_open
     of_first: tuple[int, ...]  # prlimit64, sched_setaffinity, sched_setscheduler, sched_setparam, sched_setattr
     of_second: tuple[int, ...]  # setpriority, ioprio_set
 
@@ -44,12 +45,12 @@ _CLONE3: Final = 435
 _MACHINES: Final = {
     "x86_64": _Machine(
         0xC000003E, 41, 53, 44, 46, 307, 56,
-        (298, 321, 323, 248, 249, 250, 425, 426, 427), (50, 272, 308, 29, 64, 68, 240),
+        (298, 321, 323, 248, 249, 250, 425, 426, 427), (272, 308), (50, 29, 64, 68, 240),
         (302, 203, 144, 142, 314), (141, 251),
     ),
     "aarch64": _Machine(
         0xC00000B7, 198, 199, 206, 211, 269, 220,
-        (241, 280, 282, 217, 218, 219, 425, 426, 427), (201, 97, 268, 194, 190, 186, 180),
+        (241, 280, 282, 217, 218, 219, 425, 426, 427), (97, 268), (201, 194, 190, 186, 180),
         (261, 122, 119, 118, 274), (140, 30),
     ),
 }  # fmt: skip
@@ -58,14 +59,26 @@ _MACHINES: Final = {
 def socket_filter() -> bytes | None:
     """What goes with namespaces, as the kernel reads it; None for a processor whose numbers are not known here."""
     machine = _MACHINES.get(platform.machine())
-    if machine is None:
-        return None
+    return None if machine is None else _assembled(machine, _families(machine))
+
+
+def contained_filter() -> bytes | None:
+    """The same, and no further namespaces: not every container engine refuses them by itself."""
+    machine = _MACHINES.get(platform.machine())
+    return None if machine is None else _assembled(machine, [*_families(machine), *_namespaces(machine)])
+
+
+def _families(machine: _Machine) -> list[_Instruction]:
     families = [*_argument(0), *_allow_if(_UNIX, _IPV4, _IPV6, _NETLINK), _return(_FAMILY)]
-    blocks = [
-        *_when(machine.wide, [_return(_PERMISSION)]),
-        *_when((machine.socket, machine.socketpair), families),
+    return [*_when(machine.wide, [_return(_PERMISSION)]), *_when((machine.socket, machine.socketpair), families)]
+
+
+def _namespaces(machine: _Machine) -> list[_Instruction]:
+    return [
+        *_when(machine.spaces, [_return(_PERMISSION)]),
+        *_when((_CLONE3,), [_return(_MISSING)]),  # its flags lie in memory; libraries fall back to the older call
+        *_when((machine.clone,), _refuse_bits(0, _NAMESPACES)),
     ]
-    return _assembled(machine, blocks)
 
 
 def lonely_filter() -> bytes | None:
@@ -92,8 +105,7 @@ def lonely_filter() -> bytes | None:
     ]
     blocks = [
         *_when((*machine.wide, *machine.lonely), [_return(_PERMISSION)]),
-        *_when((_CLONE3,), [_return(_MISSING)]),  # its flags lie in memory; libraries fall back to the older call
-        *_when((machine.clone,), _refuse_bits(0, _NAMESPACES)),
+        *_namespaces(machine),
         *_when((machine.socket,), tcp_only),
         *_when((machine.socketpair,), [*_argument(0), *_allow_if(_UNIX), _return(_FAMILY)]),
         *_when((machine.sendto, machine.sendmmsg), _refuse_bits(3, _FAST_OPEN)),
