@@ -129,14 +129,6 @@ class GitWorkspaces:
         """What each commit between the two changed by itself."""
         return inspect_history(self.mirror(job), base, commit)
 
-    def inspect(self, job: Job, base: str, commit: str, wants_text: Callable[[str], bool]) -> Changes:
-        """All that changed, line by line, for checks."""
-        return inspect(self.mirror(job), base, commit, wants_text)
-
-    def inspect_history(self, job: Job, base: str, commit: str) -> Changes:
-        """What each commit between the two changed by itself."""
-        return inspect_history(self.mirror(job), base, commit)
-
     def discard(self, job: Job) -> None:
         """Remove everything of the attempt's workspace folder."""
         self.mirror(job).remove_worktree(self.path(job.ref.attempt_id))
