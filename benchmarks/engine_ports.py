@@ -25,6 +25,9 @@ class NoExecutor:
 
     iterates = False
 
+    def obstacle(self, job: Job) -> None:
+        return None
+
     def run(self, job: Job, workspace: Path, held: Held, on_output: Callable[[str], None]) -> CommandEnd:
         return _DONE
 
@@ -72,6 +75,9 @@ class NoRepository:
 
     def inspect_history(self, job: Job, base: str, commit: str) -> Changes:
         return Changes([])
+
+    def files(self, job: Job, commit: str) -> list[tuple[str, int]]:
+        return [("a.py", 1)]
 
     def discard(self, job: Job) -> None:
         return None

@@ -1,5 +1,6 @@
 """`devteam customer …`, `devteam project …` and `devteam login-link`."""
 
+import json
 import re
 import shlex
 from collections.abc import Sequence
@@ -26,6 +27,9 @@ Priority = Annotated[str, typer.Option("--priority", metavar="CLASS", help="prio
 Gates = Annotated[
     list[str] | None,
     typer.Option("--gate", metavar="NAME=COMMAND", help="Shell command that must hold after each task; repeatable."),
+]
+Routes = Annotated[
+    str | None, typer.Option("--routes", metavar="JSON", help="Who does which tasks: JSON, or @FILE; [] for no rules.")
 ]
 PreGates = Annotated[
     list[str] | None,
@@ -146,6 +150,7 @@ def add_project(
         float | None, typer.Option("--budget", metavar="USD", help="What an attempt may spend at most.")
     ] = None,
     egress: Egress = None,
+    routes: Routes = None,
     as_json: Json = False,
     url: Url = None,
     data: Data = None,
@@ -164,6 +169,7 @@ def add_project(
         ],
         **executor_fields(executor, agent_command, model, budget),
         "egressAllow": egress or [],
+        "routes": _routes(routes) or [],
     }
     if base_branch is not None:
         body["baseBranch"] = base_branch
@@ -195,6 +201,10 @@ def edit_project(
     budget: Annotated[float | None, typer.Option("--budget", metavar="USD")] = None,
     egress: Egress = None,
     no_egress: Annotated[bool, typer.Option("--no-egress", help="Allow no host any more.")] = False,
+    agent_command: Annotated[
+        str | None, typer.Option("--agent-command", metavar="COMMAND", help="What starts the executor acp.")
+    ] = None,
+    routes: Routes = None,
     as_json: Json = False,
     url: Url = None,
     data: Data = None,
@@ -214,6 +224,8 @@ def edit_project(
         "model": model,
         "budgetUsd": budget,
         "egressAllow": egress or ([] if no_egress else None),
+        "agentCommand": _words(agent_command),
+        "routes": _routes(routes),
     }
     body = {key: value for key, value in wanted.items() if value is not None}
     if not body:
@@ -278,12 +290,30 @@ def executor_fields(
     executor: str, agent_command: str | None, model: str | None, budget: float | None
 ) -> dict[str, Any]:
     """What a project says about who does its tasks."""
-    if executor not in EXECUTORS:
-        raise CliError(f"'{executor}' is no executor; use one of {', '.join(EXECUTORS)}.")
-    if (executor == "acp") != (agent_command is not None):
-        raise CliError("--agent-command belongs to --executor acp, and only to it.")
+    if known_executor(executor) == "acp" and agent_command is None:
+        raise CliError("The executor acp needs --agent-command.")
     fields = {"executor": executor, "agentCommand": _words(agent_command), "model": model, "budgetUsd": budget}
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def known_executor(name: str | None) -> str | None:
+    """The executor's name, unless there is none of that name."""
+    if name is not None and name not in EXECUTORS:
+        raise CliError(f"'{name}' is no executor; use one of {', '.join(EXECUTORS)}.")
+    return name
+
+
+def _routes(text: str | None) -> list[Any] | None:
+    """Rules from JSON: a list of them, or one."""
+    from devteam.cli.tasks import text_or_file
+
+    if text is None:
+        return None
+    try:
+        found = json.loads(text_or_file(text))
+    except (ValueError, RecursionError) as exc:
+        raise CliError(f"The rules are no JSON: {exc}.") from exc
+    return found if isinstance(found, list) else [found]
 
 
 def _words(command: str | None) -> list[str] | None:

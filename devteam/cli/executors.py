@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,33 +25,54 @@ _WORKER_SECONDS = 5.0
 CHECK_CUSTOMER = "Executor check"
 _TASK = {
     "title": "Write the answer",
+    "taskKind": "executor-check",  # of which the engine makes no figures
     "description": "Create the file answer.txt. It holds the number 42 on a line, and nothing else.",
     "acceptanceCriteria": [{"type": "regex", "path": "answer.txt", "pattern": r"\A42\s*\Z", "present": True}],
 }
 
 
 @executor_app.command("list")
-def list_executors(as_json: Json = False, url: Url = None, data: Data = None) -> None:
+def list_executors(
+    by_kind: Annotated[bool, typer.Option("--by-kind", help="What was measured for each kind of task.")] = False,
+    as_json: Json = False,
+    url: Url = None,
+    data: Data = None,
+) -> None:
     """List the executors: what is installed where the engine runs, and what was measured of each."""
     with engine(url, data) as api:
         executors = api.get("/executors")["executors"]
     if as_json:
         render.print_json(executors)
         return
+    if by_kind:
+        _show_kinds(executors)
+        return
     rows = [
         (
             each["name"],
             each["title"],
             "yes" if each["installed"] else f"no: {each['package'] or each['name']}",
-            f"{each['succeeded']} of {each['attempts']}",
-            render.seconds(each["medianSeconds"]),
-            "-" if each["meanCostUsd"] is None else f"{each['meanCostUsd']:.4f}",
+            *_figures(each),
             each["usage"],
         )
         for each in executors
     ]
     columns = ("Name", "*Executor", "*Installed", ">Succeeded", ">Median", ">Mean USD", "*Its own figures")
     render.show(render.table(*columns, rows=rows))
+
+
+def _show_kinds(executors: Sequence[Mapping[str, Any]]) -> None:
+    rows = [(each["name"], kind["kind"], *_figures(kind)) for each in executors for kind in each["byKind"]]
+    render.show(render.table("Name", "*Kind of task", ">Succeeded", ">Median", ">Mean USD", rows=rows))
+
+
+def _figures(measured: Mapping[str, Any]) -> tuple[str, str, str]:
+    cost = measured["meanCostUsd"]
+    return (
+        f"{measured['succeeded']} of {measured['attempts']}",
+        render.seconds(measured["medianSeconds"]),
+        "-" if cost is None else f"{cost:.4f}",
+    )
 
 
 @executor_app.command("test")

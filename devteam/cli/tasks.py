@@ -10,7 +10,7 @@ import typer
 
 from devteam.cli import render
 from devteam.cli.client import Api, engine
-from devteam.cli.customers import find_customer, find_project
+from devteam.cli.customers import find_customer, find_project, known_executor
 from devteam.cli.failure import CliError
 from devteam.cli.names import as_id, named, resolve
 from devteam.cli.options import Customer, Data, Json, OfCustomer, Task, Url
@@ -19,7 +19,12 @@ task_app = typer.Typer(help="Tasks: customers' queues.")
 
 FINAL = ("completed", "failed", "skipped", "cancelled")
 STATUSES = ("pending", "in_progress", "verifying", "error_solving", "blocked", *FINAL)
+ANY = "any"
 _LARGEST_FILE = 1024 * 1024
+Kind = Annotated[
+    str | None, typer.Option("--kind", metavar="WORD", help="What kind of work it is, such as bug; rules go by it.")
+]
+Labels = Annotated[list[str] | None, typer.Option("--label", metavar="WORD", help="For rules; repeatable.")]
 
 
 def find_task(api: Api, wanted: str, customer: str | None) -> dict[str, Any]:
@@ -57,6 +62,12 @@ def add(
     time_limit: Annotated[float | None, typer.Option("--time-limit", metavar="SECONDS")] = None,
     manual: Annotated[bool, typer.Option("--manual", help="A person does it.")] = False,
     estimate: Annotated[float | None, typer.Option("--estimate", metavar="SECONDS")] = None,
+    kind: Kind = None,
+    label: Labels = None,
+    executor: Annotated[
+        str | None, typer.Option("--executor", metavar="NAME", help="Who does it, before any rule of the project.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="MODEL", help="What an agent uses for it.")] = None,
     as_json: Json = False,
     url: Url = None,
     data: Data = None,
@@ -70,6 +81,10 @@ def add(
         "acceptanceCriteria": parse_criteria(criteria) if criteria is not None else [],
         "command": command_of(run, argv, time_limit),
         "estimateSeconds": estimate,
+        "labels": label or [],
+        "executor": known_executor(executor),
+        "model": model,
+        **({} if kind is None else {"taskKind": kind}),
     }
     with engine(url, data) as api:
         card = find_customer(api, customer)
@@ -94,6 +109,15 @@ def edit(
         str | None, typer.Option("--criteria", metavar="JSON", help="Acceptance criteria: JSON, or @FILE.")
     ] = None,
     estimate: Annotated[float | None, typer.Option("--estimate", metavar="SECONDS")] = None,
+    kind: Kind = None,
+    label: Labels = None,
+    no_labels: Annotated[bool, typer.Option("--no-labels", help="Take all labels away.")] = False,
+    executor: Annotated[
+        str | None, typer.Option("--executor", metavar="NAME", help="Who does it; 'any' leaves it to the project.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="MODEL", help="What an agent uses; 'any' leaves it open.")
+    ] = None,
     customer: OfCustomer = None,
     as_json: Json = False,
     url: Url = None,
@@ -106,10 +130,15 @@ def edit(
         "description": None if description is None else text_or_file(description),
         "acceptanceCriteria": None if criteria is None else parse_criteria(criteria),
         "estimateSeconds": estimate,
+        "taskKind": kind,
+        "labels": [] if no_labels else label,
+        "executor": executor if executor == ANY else known_executor(executor),
+        "model": model,
     }
     body = {key: value for key, value in wanted.items() if value is not None}
     if not body:
         raise CliError("Say what to change; see `devteam task edit --help`.")
+    body |= {key: None for key in ("executor", "model") if body.get(key) == ANY}
     with engine(url, data) as api:
         changed = api.patch(f"/tasks/{find_task(api, task, customer)['id']}", body)
     _told(changed, f"Task {changed['title']} changed.", as_json)
@@ -296,6 +325,10 @@ def _show_task(task: dict[str, Any]) -> None:
         ("Status", render.state(task["status"])),
         ("Reason", reason["text"] if reason else None),
         ("Mode", task["mode"]),
+        ("Kind", task["taskKind"]),
+        ("Size", task["size"]),
+        ("Labels", ", ".join(task["labels"]) or None),
+        ("Executor", " with ".join(each for each in (task["executor"], task["model"]) if each) or None),
         ("Command", _command_text(task["command"])),
         ("Depends on", ", ".join(task["dependsOn"]) or None),
         ("Criteria", json.dumps(task["acceptanceCriteria"]) if task["acceptanceCriteria"] else None),

@@ -54,6 +54,7 @@ class DemoTask:
             "acceptanceCriteria": [dict(criterion) for criterion in self.acceptance],
             "dependsOn": [ids[key] for key in self.depends_on],
             "estimateSeconds": self.estimate_seconds,
+            "taskKind": self.kind,
         }
 
 

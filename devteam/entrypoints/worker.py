@@ -21,6 +21,7 @@ from devteam.executions.ports import Asker, CommandEnd, Held, Job
 from devteam.executions.requests import PERSON
 from devteam.kit.clock import Clock, utc_now
 from devteam.kit.db import Database
+from devteam.projects.rules import Obstacle
 from devteam.workflows.agent_round import AgentExecutor
 from devteam.workflows.ask import PersonAsker
 from devteam.workflows.hand_back import HandedBack
@@ -106,10 +107,16 @@ class _AgentsWhenNeeded:
         self._lock = threading.Lock()
         self._made: AgentExecutor | None = None
 
+    def obstacle(self, job: Job) -> Obstacle | None:
+        return self._executor().obstacle(job)
+
     def run(self, job: Job, workspace: Path, held: Held, on_output: Callable[[str], None]) -> CommandEnd:
+        return self._executor().run(job, workspace, held, on_output)
+
+    def _executor(self) -> AgentExecutor:
         with self._lock:
             self._made = self._made or self._make()
-        return self._made.run(job, workspace, held, on_output)
+        return self._made
 
 
 def _agent_executor(

@@ -19,6 +19,7 @@ from devteam.kit.db import Connection, Database, Row, sql
 from devteam.kit.errors import Conflict, NotFound
 from devteam.kit.ids import new_id
 from devteam.kit.wire import Input, UtcTime, View
+from devteam.projects.routing import CHECK_KIND
 
 _LISTENING = (Phase.PLANNING, Phase.EXECUTION)
 """Phases in which an agent works, or will in a moment, and so takes guidance."""
@@ -106,10 +107,21 @@ class ExecutorProfile:
     is_installed: Callable[[], bool]
 
 
+class KindFigures(View):
+    """What was measured of an executor's finished attempts at tasks of one kind."""
+
+    kind: str
+    attempts: int
+    succeeded: int
+    median_seconds: float | None
+    mean_cost_usd: float | None
+
+
 class ExecutorView(View):
     """An executor, whether its program is on this machine, and what was measured of finished attempts by it.
 
-    `medianSeconds` and `meanCostUsd` are null while there is nothing to take them from.
+    `medianSeconds` and `meanCostUsd` are null while there is nothing to take them from. `byKind` tells the same for
+    each kind of task, most attempts first. Attempts by which executors are only tried out do not count.
     """
 
     kind: Literal["executor"] = "executor"
@@ -124,6 +136,7 @@ class ExecutorView(View):
     succeeded: int
     median_seconds: float | None
     mean_cost_usd: float | None
+    by_kind: list[KindFigures]
 
 
 class ExecutorList(View):
@@ -215,29 +228,36 @@ class Agents:
         check(actor, Permission.READ)
         scope = None if actor.customers is None else list(actor.customers)
         with self._database.transaction() as connection:
-            measured = {row.executor: row for row in connection.execute(_MEASURED, {"scope": scope})}
-        return ExecutorList(executors=[_executor(profile, measured.get(profile.name)) for profile in self._profiles])
+            rows = connection.execute(_MEASURED, {"scope": scope, "check": CHECK_KIND}).all()
+        return ExecutorList(
+            executors=[
+                _executor(profile, [row for row in rows if row.executor == profile.name]) for profile in self._profiles
+            ]
+        )
 
 
 _MEASURED = sql(
     """
-    SELECT a.executor, count(*) AS attempts, count(*) FILTER (WHERE a.outcome = 'succeeded') AS succeeded,
+    SELECT a.executor, t.kind, count(*) AS attempts, count(*) FILTER (WHERE a.outcome = 'succeeded') AS succeeded,
         percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM a.finished_at - a.started_at))
             AS median_seconds,
         avg(paid.cost) AS mean_cost
-    FROM attempts a
+    FROM attempts a JOIN tasks t ON t.id = a.task_id
     LEFT JOIN (
         SELECT attempt_id, sum(cost_usd) AS cost FROM attempt_calls GROUP BY attempt_id
         HAVING bool_and(cost_usd IS NOT NULL OR NOT (status BETWEEN 200 AND 299 OR status = 499))
     ) paid ON paid.attempt_id = a.id
-    WHERE a.outcome IN ('succeeded', 'failed')
+    WHERE a.outcome IN ('succeeded', 'failed') AND t.kind <> :check
       AND (CAST(:scope AS uuid[]) IS NULL OR a.customer_id = ANY(:scope))
-    GROUP BY a.executor
+    GROUP BY GROUPING SETS ((a.executor), (a.executor, t.kind))
+    ORDER BY attempts DESC, t.kind
     """
 )
 
 
-def _executor(profile: ExecutorProfile, measured: Row[Any] | None) -> ExecutorView:
+def _executor(profile: ExecutorProfile, rows: Sequence[Row[Any]]) -> ExecutorView:
+    """From the executor's own row, which has no kind, and those of the kinds."""
+    measured = next((row for row in rows if row.kind is None), None)
     return ExecutorView(
         name=profile.name,
         title=profile.title,
@@ -250,6 +270,17 @@ def _executor(profile: ExecutorProfile, measured: Row[Any] | None) -> ExecutorVi
         succeeded=0 if measured is None else measured.succeeded,
         median_seconds=None if measured is None else float(measured.median_seconds),
         mean_cost_usd=None if measured is None else measured.mean_cost,
+        by_kind=[
+            KindFigures(
+                kind=row.kind,
+                attempts=row.attempts,
+                succeeded=row.succeeded,
+                median_seconds=float(row.median_seconds),
+                mean_cost_usd=row.mean_cost,
+            )
+            for row in rows
+            if row.kind is not None
+        ],
     )
 
 

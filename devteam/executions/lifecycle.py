@@ -99,9 +99,14 @@ _COLUMNS = frozenset(
         "workspace_path",
         "workspace_kept",
         "round",
+        "executor",
+        "model",
+        "route",
+        "passed_over",
+        "session_id",
     }
 )
-_JSON_COLUMNS = frozenset({"diff_stat", "fence"})
+_JSON_COLUMNS = frozenset({"diff_stat", "fence", "passed_over"})
 
 
 class Lifecycle:
@@ -389,7 +394,7 @@ def _startable(connection: Connection, customer_id: UUID, task_id: UUID) -> Row[
         sql(
             """SELECT e.id, e.status, t.id AS task_id, t.status AS task_status, t.title, t.attempts, t.project_id,
                    coalesce((SELECT q.executor FROM attempt_requests q WHERE q.task_id = t.id
-                       AND q.attempt_id IS NULL AND q.withdrawn_at IS NULL), p.executor) AS executor
+                       AND q.attempt_id IS NULL AND q.withdrawn_at IS NULL), t.executor, p.executor) AS executor
                FROM executions e JOIN tasks t ON t.id = :task_id AND t.customer_id = e.customer_id
                JOIN projects p ON p.id = t.project_id
                WHERE e.customer_id = :id AND e.status IN ('queued', 'active') AND e.pause_requested IS NULL

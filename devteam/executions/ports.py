@@ -1,8 +1,8 @@
 """What an attempt needs from the outside: a workspace, an executor, gates, a place to deliver to."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from devteam.executions.lifecycle import RunRef
 from devteam.executions.model import Phase
 from devteam.executions.requests import PERSON, RequestKind, Start
 from devteam.projects.gates import BuiltinGate, Command, Gate, GateStage, HttpGate, RepositoryGate
+from devteam.projects.rules import Choice, Obstacle, Routing
 from devteam.projects.schemas import DeliveryMode
 from devteam.tasks.schemas import Criterion, TaskCommand
 
@@ -66,6 +67,23 @@ class Job:
     refused_commands: tuple[str, ...] = ()
     session_id: str | None = None
     again: Again | None = None
+    routing: Routing | None = None
+    """What the executor is chosen from; None where nothing is to be chosen."""
+    route: str | None = None
+    """Why this executor; None until planning has settled it."""
+    passed_over: Mapping[Choice, Obstacle] = field(default_factory=dict)
+    """What failed by its own fault in this attempt."""
+    failed_before: frozenset[Choice] = frozenset()
+    """What did so in earlier attempts at the task."""
+
+    @property
+    def choice(self) -> Choice:
+        """The executor with the model that it asks for."""
+        return Choice(self.executor, self.model)
+
+    def by(self, choice: Choice) -> "Job":
+        """The same attempt, done by another executor."""
+        return replace(self, executor=choice.executor, model=choice.model)
 
     @property
     def by_person(self) -> bool:
@@ -156,6 +174,10 @@ class Executor(Protocol):
 
     @property
     def iterates(self) -> bool: ...
+
+    def obstacle(self, job: Job) -> Obstacle | None:
+        """Why it could not even begin here: not installed, no fence, no provider with the model. Starts nothing."""
+        ...
 
     def run(self, job: Job, workspace: Path, held: Held, on_output: Callable[[str], None]) -> CommandEnd: ...
 
@@ -260,6 +282,10 @@ class Workspaces(Protocol):
 
     def inspect_history(self, job: Job, base: str, commit: str) -> Changes:
         """What each commit between the two changed by itself, where they are delivered as somebody made them."""
+        ...
+
+    def files(self, job: Job, commit: str) -> Iterable[tuple[str, int]]:
+        """Paths and sizes in bytes of a commit's files."""
         ...
 
     def discard(self, job: Job) -> None:

@@ -36,6 +36,8 @@ that its caller left in the middle (499), does.
 """
 
 ATTEMPT_COLUMNS = f"""a.*, t.title AS task_title,
+        coalesce(a.model, (SELECT m.model FROM attempt_calls m WHERE m.attempt_id = a.id ORDER BY m.id DESC LIMIT 1))
+            AS used_model,
         coalesce((SELECT jsonb_agg(jsonb_build_object('phase', p.phase, 'round', p.round, 'run', p.run,
                       'started_at', p.started_at, 'ended_at', p.ended_at) ORDER BY p.ordinal)
                   FROM attempt_phases p WHERE p.attempt_id = a.id), '[]') AS phases,

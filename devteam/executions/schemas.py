@@ -161,7 +161,10 @@ class FenceView(View):
 
 
 class AttemptView(Used):
-    """An attempt as shown, with its phases, gate results, and what its model calls came to."""
+    """An attempt as shown, with its phases, gate results, and what its model calls came to.
+
+    `route` says why this executor and what was passed over; it is null until planning has settled that.
+    """
 
     kind: Literal["attempt"] = "attempt"
     id: UUID
@@ -179,6 +182,8 @@ class AttemptView(Used):
     monitoring: Monitoring | None
     reason: Reason | None
     executor: str
+    model: str | None
+    route: str | None
     prompt_version: str | None
     isolation: str | None
     fence: FenceView | None
@@ -225,6 +230,8 @@ class AttemptView(Used):
             monitoring=row.monitoring,
             reason=Reason.of(row.reason_code, row.reason),
             executor=row.executor,
+            model=row.used_model,
+            route=row.route,
             prompt_version=row.prompt_version,
             isolation=row.isolation,
             fence=None if row.fence is None else FenceView.model_validate(row.fence),

@@ -46,7 +46,8 @@ class ProjectService:
                            VALUES (:id, :customer_id, :name, :repository, :base_branch, :executor,
                                CAST(:agent_command AS jsonb), :model, :budget_usd, CAST(:egress_allow AS jsonb),
                                CAST(:routes AS jsonb), CAST(:protected_paths AS jsonb),
-                               CAST(:refused_commands AS jsonb), :delivery_mode, CAST(:gates AS jsonb), :window, :now)"""
+                               CAST(:refused_commands AS jsonb), :delivery_mode, CAST(:gates AS jsonb), :window,
+                               :now)"""
                     ),
                     {
                         "id": project_id,
@@ -105,7 +106,8 @@ class ProjectService:
         try:
             check_own_agent(before.executor, ROUTES.validate_python(values.get("routes", before.routes)), agent_command)
         except ValueError as exc:
-            raise Invalid.field("routes", f"{str(exc).capitalize()}.") from exc
+            text = str(exc)
+            raise Invalid.field("routes", f"{text[:1].upper()}{text[1:]}.") from exc
         change.connection.execute(
             sql(
                 """UPDATE projects SET name = :name, delivery_mode = :delivery_mode, gates = CAST(:gates AS jsonb),

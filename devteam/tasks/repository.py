@@ -92,10 +92,11 @@ def insert_task(connection: Connection, values: Mapping[str, Any]) -> None:
     connection.execute(
         sql(
             """INSERT INTO tasks (id, customer_id, project_id, title, description, command, acceptance_criteria,
-                   mode, priority, position, estimate_seconds, assignee, status, reason_code, reason, created_at)
+                   mode, priority, position, estimate_seconds, assignee, kind, labels, executor, model, status,
+                   reason_code, reason, created_at)
                VALUES (:id, :customer_id, :project_id, :title, :description, CAST(:command AS jsonb),
                    CAST(:acceptance_criteria AS jsonb), :mode, :priority, :position, :estimate_seconds, :assignee,
-                   :status, :reason_code, :reason, :created_at)"""
+                   :task_kind, :labels, :executor, :model, :status, :reason_code, :reason, :created_at)"""
         ),
         {
             **values,

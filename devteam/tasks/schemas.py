@@ -8,6 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from devteam.kit.db import Row
 from devteam.kit.wire import Input, Reason, UtcTime, View
+from devteam.projects.routing import OTHER_KIND, Word
+from devteam.projects.rules import ExecutorKind, TaskSize, size_of
 from devteam.projects.schemas import Command
 from devteam.tasks.model import TaskMode, TaskStatus
 
@@ -63,7 +65,11 @@ Criterion = Annotated[CommandCriterion | FileCriterion | RegexCriterion, Field(d
 
 
 class TaskInput(Input):
-    """A new task."""
+    """A new task.
+
+    `taskKind` and `labels` are short words of one's own, by which rules choose who does it; `executor` and `model`
+    name it for this task alone, and come before any rule.
+    """
 
     project_id: UUID
     title: str = Field(min_length=1, max_length=300)
@@ -75,16 +81,27 @@ class TaskInput(Input):
     priority: int = Field(default=3, ge=1, le=5)
     estimate_seconds: float | None = Field(default=None, gt=0, le=31_536_000)
     assignee: str | None = Field(default=None, min_length=1, max_length=120)
+    task_kind: Word = OTHER_KIND
+    labels: list[Word] = Field(default=[], max_length=20)
+    executor: ExecutorKind | None = None
+    model: str | None = Field(default=None, min_length=1, max_length=200)
     position: Literal["head", "tail"] = "tail"
 
-    @field_validator("title", "description", "assignee")
+    @field_validator("title", "description", "assignee", "model")
     @classmethod
     def _no_nul(cls, value: str | None) -> str | None:
         return clean_text(value)
 
+    @field_validator("labels")
+    @classmethod
+    def _each_once(cls, labels: list[str]) -> list[str]:
+        return list(dict.fromkeys(labels))
+
 
 class TaskPatch(Input):
-    """An edit of a task; absent fields stay, and `estimateSeconds`, `assignee`, `command` can be emptied by null."""
+    """An edit of a task; absent fields stay. `estimateSeconds`, `assignee`, `command`, `executor` and `model` can be
+    emptied by null.
+    """
 
     title: str | None = Field(default=None, min_length=1, max_length=300)
     description: str | None = Field(default=None, max_length=65_536)
@@ -95,11 +112,20 @@ class TaskPatch(Input):
     priority: int | None = Field(default=None, ge=1, le=5)
     estimate_seconds: float | None = Field(default=None, gt=0, le=31_536_000)
     assignee: str | None = Field(default=None, min_length=1, max_length=120)
+    task_kind: Word | None = None
+    labels: list[Word] | None = Field(default=None, max_length=20)
+    executor: ExecutorKind | None = None
+    model: str | None = Field(default=None, min_length=1, max_length=200)
 
-    @field_validator("title", "description", "assignee")
+    @field_validator("title", "description", "assignee", "model")
     @classmethod
     def _no_nul(cls, value: str | None) -> str | None:
         return clean_text(value)
+
+    @field_validator("labels")
+    @classmethod
+    def _each_once(cls, labels: list[str] | None) -> list[str] | None:
+        return None if labels is None else list(dict.fromkeys(labels))
 
 
 def clean_text(value: str | None) -> str | None:
@@ -144,7 +170,12 @@ class TaskView(View):
     priority: int
     position: float
     estimate_seconds: float | None
+    size: TaskSize
     assignee: str | None
+    task_kind: str
+    labels: list[str]
+    executor: ExecutorKind | None
+    model: str | None
     depends_on: list[UUID]
     attempts: int
     last_attempt_id: UUID | None
@@ -167,7 +198,12 @@ class TaskView(View):
             "priority": row.priority,
             "position": row.position,
             "estimate_seconds": row.estimate_seconds,
+            "size": size_of(row.estimate_seconds),
             "assignee": row.assignee,
+            "task_kind": row.kind,
+            "labels": row.labels,
+            "executor": row.executor,
+            "model": row.model,
             "depends_on": row.depends_on,
             "attempts": row.attempts,
             "last_attempt_id": row.last_attempt_id,

@@ -10,6 +10,7 @@ from devteam.kit.clock import Clock
 from devteam.kit.db import Connection, Database, Row, sql
 from devteam.kit.errors import Conflict, Invalid, NotFound, Stale
 from devteam.kit.ids import new_id
+from devteam.projects.rules import ExecutorKind
 from devteam.tasks import repository
 from devteam.tasks.model import FINAL, RUNNING, UNMET, TaskMode, TaskStatus
 from devteam.tasks.rules import find_cycle
@@ -29,40 +30,15 @@ class TaskService:
         A task that depends on one that can no longer complete starts out blocked.
         """
         check(actor, Permission.COMMAND, customer_id)
-        task_id = new_id()
         with customer_change(self._database, customer_id, actor, self._clock) as change:
-            self._check_project(change.connection, customer_id, wanted.project_id)
-            needed = self._load_dependencies(change.connection, customer_id, wanted.depends_on)
-            unmet = next((task for task in needed if TaskStatus(task.status) in UNMET), None)
-            head = wanted.position == "head"
-            place = repository.head_position if head else repository.tail_position
-            repository.insert_task(
-                change.connection,
-                {
-                    **wanted.model_dump(mode="json", exclude={"depends_on", "position", "project_id"}),
-                    "id": task_id,
-                    "customer_id": customer_id,
-                    "project_id": wanted.project_id,
-                    "position": place(change.connection, customer_id),
-                    "status": "blocked" if unmet else "pending",
-                    "reason_code": "dependency" if unmet else None,
-                    "reason": _unmet_reason(unmet) if unmet else None,
-                    "created_at": change.now,
-                },
-            )
-            repository.set_dependencies(change.connection, customer_id, task_id, dict.fromkeys(wanted.depends_on))
-            change.record("task_added", "task", task_id, title=wanted.title)
-            detail = repository.task_detail(change.connection, customer_id, task_id)
-            change.show(repository.task_view(change.connection, customer_id, task_id))
-            continue_execution(change)
-        return detail
+            return add_task(change, wanted)
 
     def edit(self, actor: Actor, task_id: UUID, patch: TaskPatch, *, if_version: int | None = None) -> TaskDetail:
         """Change a task that is not being worked on."""
         customer_id = customer_of_task(self._database, actor, task_id)
         check(actor, Permission.COMMAND, customer_id)
         sent = patch.model_dump(exclude_unset=True, mode="json", exclude={"depends_on"})
-        nullable = ("estimate_seconds", "assignee", "command")
+        nullable = ("estimate_seconds", "assignee", "command", "executor", "model")
         values = {key: value for key, value in sent.items() if value is not None or key in nullable}
         with customer_change(self._database, customer_id, actor, self._clock) as change:
             row = repository.task_row(change.connection, customer_id, task_id)
@@ -70,7 +46,10 @@ class TaskService:
                 raise Stale("Somebody changed this task in the meantime.", extra={"version": row.version})
             if TaskStatus(row.status) in RUNNING:
                 raise Conflict("The engine is working on this task; pause or cancel it first.", code="task_running")
+            _check_executor(change.connection, row.project_id, patch.executor)
             changed = sorted(values)
+            if "task_kind" in values:
+                values["kind"] = values.pop("task_kind")
             if values:
                 repository.update_task(change.connection, task_id, values)
             if patch.depends_on is not None and set(patch.depends_on) != set(row.depends_on):
@@ -150,31 +129,10 @@ class TaskService:
                 change.show(repository.task_view(change.connection, change.customer_id, task_id))
         raise AssertionError("a renumbered queue has gaps")
 
-    def _check_project(self, connection: Connection, customer_id: UUID, project_id: UUID) -> None:
-        found = connection.execute(
-            sql("SELECT archived_at FROM projects WHERE id = :id AND customer_id = :customer_id"),
-            {"id": project_id, "customer_id": customer_id},
-        ).first()
-        if found is None:
-            raise Invalid.field("projectId", "This customer has no such project.")
-        if found.archived_at is not None:
-            raise Invalid.field("projectId", "The project is archived.")
-
-    def _load_dependencies(self, connection: Connection, customer_id: UUID, wanted: list[UUID]) -> list[Row[Any]]:
-        found = []
-        for dependency in dict.fromkeys(wanted):
-            try:
-                found.append(repository.task_row(connection, customer_id, dependency))
-            except NotFound as exc:
-                raise Invalid.field(
-                    "dependsOn", f"This customer has no task {dependency}; a task depends only on its own customer's."
-                ) from exc
-        return found
-
     def _replace_dependencies(self, change: CustomerChange, row: Row[Any], wanted: list[UUID]) -> None:
         if row.id in wanted:
             raise Invalid.field("dependsOn", "A task cannot depend on itself.", code="dependency_cycle")
-        needed = self._load_dependencies(change.connection, change.customer_id, wanted)
+        needed = _load_dependencies(change.connection, change.customer_id, wanted)
         graph = repository.dependency_graph(change.connection, change.customer_id)
         graph[row.id] = wanted
         cycle = find_cycle(graph, row.id)
@@ -192,6 +150,15 @@ class TaskService:
             repository.move_task(change.connection, row, TaskStatus.PENDING, now=change.now)
 
 
+def _check_executor(connection: Connection, project_id: UUID, executor: ExecutorKind | None) -> None:
+    """A task may name the project's own agent only where the project says what starts it. Raises Invalid."""
+    if executor is not ExecutorKind.ACP:
+        return
+    command = connection.execute(sql("SELECT agent_command FROM projects WHERE id = :id"), {"id": project_id}).scalar()
+    if command is None:
+        raise Invalid.field("executor", "The executor acp needs the project's agentCommand, which starts the agent.")
+
+
 def customer_of_task(database: Database, actor: Actor, task_id: UUID) -> UUID:
     """The customer whose queue holds the task. Raises NotFound, also outside the actor's scope."""
     with database.transaction() as connection:
@@ -199,6 +166,60 @@ def customer_of_task(database: Database, actor: Actor, task_id: UUID) -> UUID:
     if customer_id is None or not actor.sees(customer_id):
         raise NotFound("There is no such task.")
     return UUID(str(customer_id))
+
+
+def add_task(change: CustomerChange, wanted: TaskInput) -> TaskDetail:
+    """Put a task into the queue of the customer that is being changed."""
+    task_id = new_id()
+    _check_project(change.connection, change.customer_id, wanted.project_id)
+    _check_executor(change.connection, wanted.project_id, wanted.executor)
+    needed = _load_dependencies(change.connection, change.customer_id, wanted.depends_on)
+    unmet = next((task for task in needed if TaskStatus(task.status) in UNMET), None)
+    head = wanted.position == "head"
+    place = repository.head_position if head else repository.tail_position
+    repository.insert_task(
+        change.connection,
+        {
+            **wanted.model_dump(mode="json", exclude={"depends_on", "position", "project_id"}),
+            "id": task_id,
+            "customer_id": change.customer_id,
+            "project_id": wanted.project_id,
+            "position": place(change.connection, change.customer_id),
+            "status": "blocked" if unmet else "pending",
+            "reason_code": "dependency" if unmet else None,
+            "reason": _unmet_reason(unmet) if unmet else None,
+            "created_at": change.now,
+        },
+    )
+    repository.set_dependencies(change.connection, change.customer_id, task_id, dict.fromkeys(wanted.depends_on))
+    change.record("task_added", "task", task_id, title=wanted.title)
+    detail = repository.task_detail(change.connection, change.customer_id, task_id)
+    change.show(repository.task_view(change.connection, change.customer_id, task_id))
+    continue_execution(change)
+    return detail
+
+
+def _check_project(connection: Connection, customer_id: UUID, project_id: UUID) -> None:
+    found = connection.execute(
+        sql("SELECT archived_at FROM projects WHERE id = :id AND customer_id = :customer_id"),
+        {"id": project_id, "customer_id": customer_id},
+    ).first()
+    if found is None:
+        raise Invalid.field("projectId", "This customer has no such project.")
+    if found.archived_at is not None:
+        raise Invalid.field("projectId", "The project is archived.")
+
+
+def _load_dependencies(connection: Connection, customer_id: UUID, wanted: list[UUID]) -> list[Row[Any]]:
+    found = []
+    for dependency in dict.fromkeys(wanted):
+        try:
+            found.append(repository.task_row(connection, customer_id, dependency))
+        except NotFound as exc:
+            raise Invalid.field(
+                "dependsOn", f"This customer has no task {dependency}; a task depends only on its own customer's."
+            ) from exc
+    return found
 
 
 def continue_execution(change: CustomerChange) -> None:

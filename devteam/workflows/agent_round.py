@@ -10,6 +10,7 @@ from devteam.executions.ports import Asker, CommandEnd, Held, Job
 from devteam.executions.session import Assignment, Desk, ModelAccess, RoundEnd, Session, ToolAccess, Trouble
 from devteam.kit.clock import Clock
 from devteam.kit.db import Database, sql
+from devteam.projects.rules import Obstacle
 from devteam.workflows.desk import BLOCKED, AttemptDesk
 from devteam.workflows.earlier_session import read_session
 from devteam.workflows.prompt import (
@@ -31,13 +32,17 @@ SILENCE_LIMIT = 600.0
 
 
 class Agents(Protocol):
-    """Starts agents by the project's executor."""
+    """Starts agents by the attempt's executor."""
+
+    def obstacle(self, job: Job) -> Obstacle | None: ...
 
     def run(self, job: Job, workspace: Path, held: Held, assignment: Assignment, session: Session) -> RoundEnd: ...
 
 
 class Models(Protocol):
     """Opens an attempt's way to its model for the length of a round."""
+
+    def obstacle(self, job: Job) -> Obstacle | None: ...
 
     def access(self, job: Job) -> "AbstractContextManager[ModelLease]": ...
 
@@ -72,6 +77,10 @@ class AgentExecutor:
         self._models = models
         self._tools = tools
         self._asker = asker
+
+    def obstacle(self, job: Job) -> Obstacle | None:
+        """The agent's program, its fence and its model, in this order."""
+        return self._agents.obstacle(job) or self._models.obstacle(job)
 
     def run(self, job: Job, workspace: Path, held: Held, on_output: Callable[[str], None]) -> CommandEnd:
         """One round: the first, or one that mends what the gates found."""

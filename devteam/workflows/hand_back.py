@@ -11,6 +11,9 @@ class HandedBack:
 
     iterates = False
 
+    def obstacle(self, job: Job) -> None:
+        """A person's work is there already."""
+
     def run(
         self,
         job: Job,

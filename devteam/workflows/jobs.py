@@ -1,5 +1,6 @@
 """Read an attempt as its phases need it."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -8,9 +9,11 @@ from pydantic import TypeAdapter
 from devteam.executions.lifecycle import RunRef
 from devteam.executions.model import Phase
 from devteam.executions.ports import Again, Job
-from devteam.executions.requests import RequestKind, Start
+from devteam.executions.requests import PERSON, RequestKind, Start
 from devteam.kit.db import Database, Row, sql
 from devteam.kit.errors import Fenced
+from devteam.projects.routing import ROUTES, as_routes
+from devteam.projects.rules import Choice, Obstacle, Routing, Traits, size_of
 from devteam.projects.schemas import DeliveryMode, Gate
 from devteam.tasks.schemas import Criterion, TaskCommand
 
@@ -24,12 +27,17 @@ def load_job(database: Database, attempt_id: UUID, run: int) -> Job:
         row = connection.execute(
             sql(
                 """SELECT a.*, t.title, t.description, t.command, t.acceptance_criteria, p.repository, p.base_branch,
-                       p.delivery_mode, p.gates, p.monitoring_window_seconds, p.model, p.agent_command, p.budget_usd,
+                       p.delivery_mode, p.gates, p.monitoring_window_seconds, p.agent_command, p.budget_usd,
                        p.egress_allow, p.protected_paths,
                        p.refused_commands,
                        q.kind AS wanted, q.base_attempt_id, q.from_round, q.from_ordinal, q.start_commit,
                        q.base_commit AS start_base, q.onto_commit, q.branch AS start_branch, q.by_agent,
-                       q.model AS wanted_model, q.budget_usd AS wanted_budget, q.instructions, q.author
+                       q.budget_usd AS wanted_budget, q.instructions, q.author,
+                       p.routes, p.executor AS default_executor, p.model AS default_model,
+                       t.kind, t.labels, t.estimate_seconds, q.executor AS asked_executor,
+                       coalesce(q.executor, t.executor) AS own_executor, coalesce(q.model, t.model) AS own_model,
+                       (SELECT coalesce(jsonb_agg(e), '[]') FROM attempts b, jsonb_array_elements(b.passed_over) e
+                        WHERE b.task_id = t.id AND b.id <> a.id) AS failed_before
                    FROM attempts a JOIN tasks t ON t.id = a.task_id JOIN projects p ON p.id = a.project_id
                    LEFT JOIN attempt_requests q ON q.attempt_id = a.id
                    WHERE a.id = :id AND a.run = :run"""
@@ -63,7 +71,7 @@ def load_job(database: Database, attempt_id: UUID, run: int) -> Job:
         commit=row.commit,
         merged_commit=row.merged_commit,
         monitor_until=row.monitor_until,
-        model=row.wanted_model or row.model,
+        model=row.default_model if row.route is None else row.model,
         agent_command=None if row.agent_command is None else tuple(row.agent_command),
         budget_usd=row.wanted_budget or row.budget_usd,
         egress=tuple(row.egress_allow),
@@ -71,6 +79,11 @@ def load_job(database: Database, attempt_id: UUID, run: int) -> Job:
         refused_commands=tuple(row.refused_commands),
         session_id=row.session_id,
         again=None if row.wanted is None else _again(row),
+        routing=None if row.executor == PERSON else _routing(row),
+        route=row.route,
+        passed_over={_choice(entry): Obstacle(entry["code"], entry["text"]) for entry in row.passed_over},
+        # Whoever asks for an executor after it failed means it.
+        failed_before=frozenset(_choice(entry) for entry in row.failed_before if row.asked_executor is None),
     )
 
 
@@ -91,3 +104,17 @@ def _again(row: Row[Any]) -> Again:
         instructions=row.instructions,
         author=row.author,
     )
+
+
+def _routing(row: Row[Any]) -> Routing:
+    return Routing(
+        default=Choice(row.default_executor, row.default_model),
+        traits=Traits(row.kind, size_of(row.estimate_seconds), labels=frozenset(row.labels)),
+        routes=as_routes(ROUTES.validate_python(row.routes)),
+        executor=row.own_executor,
+        model=row.own_model,
+    )
+
+
+def _choice(entry: Mapping[str, Any]) -> Choice:
+    return Choice(entry["executor"], entry["model"])

@@ -7,7 +7,7 @@ finds out what an earlier run of it already did, so repeating one is harmless.
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,10 @@ from devteam.executions.ports import (
 from devteam.executions.requests import RequestKind
 from devteam.incidents.repository import critical_of
 from devteam.kit.db import UNAVAILABLE, Database
-from devteam.kit.errors import DevTeamError, Fenced
+from devteam.kit.errors import DevTeamError, Fenced, Refused
 from devteam.kit.log import get_logger
 from devteam.projects.gates import BuiltinGate, Gate, GateStage, HttpGate
+from devteam.projects.rules import EXECUTORS_FAULTS, Decision, Obstacle
 from devteam.tasks.model import TaskStatus
 from devteam.workflows.desk import BLOCKED
 from devteam.workflows.handle import RunHandle, Stopped
@@ -39,6 +40,7 @@ from devteam.workflows.jobs import load_job
 from devteam.workflows.output import OutputLog
 from devteam.workflows.patience import patiently
 from devteam.workflows.quality import Checkers, LicenceOf, QualityAssurance
+from devteam.workflows.route import Router, passed_over
 from devteam.workflows.verify import Note, Verifier, gate_record
 
 MAX_ROUNDS = 3
@@ -73,6 +75,7 @@ class AttemptPhases:
         self._handle = handle
         self._ref = handle.ref
         self._lifecycle = tools.lifecycle
+        self._router = Router(tools.executors, tools.workspaces)
         if handle.output is None:
             handle.output = OutputLog(tools.lifecycle, handle.ref)
         self._output = handle.output
@@ -126,14 +129,18 @@ class AttemptPhases:
     # --- planning ---
 
     def _plan(self, job: Job) -> str:
-        if job.executor == "command" and job.command is None:
-            return self._block("no_command", "The task has no command that the executor could run.")
-        if job.executor == "command" and job.again is not None and job.again.start.by_agent:
-            text = "Commands run without a fence, so not over files that an agent wrote; run it again from its begin."
-            return self._block("no_fence", text)
+        hopeless = self._router.hopeless(job)
+        if hopeless is not None:
+            return self._block(hopeless.code, hopeless.text)
         self._output.note(f"Planning: fetching {job.base_branch} of {job.repository}")
         prepared = self._prepare(job)
         self._handle.checkpoint()
+        if job.routing is not None:
+            decision = self._router.decide(job, prepared.base_commit)
+            if decision.chosen is None:
+                self._tools.workspaces.discard(job)
+                return self._block(*_nobody(decision), base_commit=prepared.base_commit)
+            job = self._settle(job, decision)
         refused = self._check_pre_execution(job, prepared.base_commit)
         if refused is not None:
             return self._block(
@@ -156,6 +163,16 @@ class AttemptPhases:
         if job.again is not None and job.again.start.start_commit is not None:
             self._output.note(f"It goes on from {job.again.start.start_commit[:12]}, as {job.again.author} asked")
         return self._tools.workspaces.prepare(job, self._lifecycle.handed_bundle(job.ref) if job.by_person else None)
+
+    def _settle(self, job: Job, decision: Decision, **fields: Any) -> Job:
+        """Who does the attempt from now on."""
+        assert decision.chosen is not None
+        choice, text = decision.chosen.choice, decision.text
+        if job.route != text:
+            self._output.note(f"Executor: {text}")
+            fields |= {"executor": choice.executor, "model": choice.model, "route": text}
+            self._record(lambda: self._lifecycle.update(self._ref, **fields))
+        return replace(job.by(choice), route=text)
 
     def _check_pre_execution(self, job: Job, base: str) -> GateRecord | None:
         """The first required pre-execution gate that does not hold on the base."""
@@ -182,12 +199,13 @@ class AttemptPhases:
     def _execute(self, job: Job) -> str:
         workspace = self._fresh_workspace(job)
         self._output.note("Execution")
-        executor = self._tools.executors[job.executor]
-        end = executor.run(job, workspace, self._handle, self._output.write)
+        end = self._run(job, workspace)
         self._output.note(end.describe())
         self._handle.checkpoint()
         work = job.begins_at if job.by_person else self._tools.workspaces.save(job)
         assert work is not None
+        if not end.succeeded and work == job.begins_at and self._falls_back(job, end):
+            return Phase.EXECUTION
         stat = self._keep_round(job, work)
         kept = {"isolation": end.isolation, "fence": end.fence, "work_commit": work, "diff_stat": stat}
         critical = self._critical(job)
@@ -195,7 +213,8 @@ class AttemptPhases:
             return self._fail("critical_incident", critical, **kept)
         if not end.succeeded:
             give_up = self._block if end.code == BLOCKED else self._fail
-            return give_up(_failure_code(end), end.describe(), **kept)
+            code, text = _failure_code(end), end.describe()
+            return give_up(code, text, **kept, passed_over=passed_over(job, code, text))
         self._enter(Phase.QUALITY_ASSURANCE, **kept)
         return Phase.QUALITY_ASSURANCE
 
@@ -204,6 +223,30 @@ class AttemptPhases:
         with self._tools.database.statement() as connection:
             title = critical_of(connection, job.ref.attempt_id)
         return None if title is None else f"A critical incident: {title}. Nothing is delivered; the workspace is kept."
+
+    def _run(self, job: Job, workspace: Path) -> CommandEnd:
+        """The executor's round; that it is refused counts as an end by its own fault."""
+        try:
+            return self._tools.executors[job.executor].run(job, workspace, self._handle, self._output.write)
+        except Refused as refused:
+            if refused.code not in EXECUTORS_FAULTS:
+                raise
+            return CommandEnd(None, None, False, 0.0, "none", error=refused.message, code=refused.code)
+
+    def _falls_back(self, job: Job, end: CommandEnd) -> bool:
+        """Hand the task on when nothing was done and that is the executor's fault; False when nobody else can."""
+        code, text = _failure_code(end), end.describe()
+        if code not in EXECUTORS_FAULTS or job.routing is None:
+            return False
+        assert job.base_commit is not None and job.begins_at is not None
+        failed = {**job.passed_over, job.choice: Obstacle(code, text)}
+        decision = self._router.decide(replace(job, passed_over=failed), job.base_commit)
+        if decision.chosen is None:
+            return False
+        self._tools.workspaces.reset(job, job.begins_at)
+        # Its session means nothing to the next one.
+        self._settle(job, decision, passed_over=passed_over(job, code, text), session_id=None)
+        return True
 
     def _fresh_workspace(self, job: Job) -> Path:
         """The worktree at the base, or at the work of the round before; what an interrupted run left in it goes to
@@ -392,6 +435,12 @@ class AttemptPhases:
 
     def _sinks(self) -> tuple[Note, Note]:
         return self._output.write, self._output.note
+
+
+def _nobody(decision: Decision) -> tuple[str, str]:
+    """The code and the sentence of a task that nobody here can do."""
+    first = next(iter(decision.passed.values()))
+    return (first.code, first.text) if len(decision.passed) == 1 else ("no_executor", decision.text)
 
 
 def _failure_code(end: CommandEnd) -> str:

@@ -82,8 +82,7 @@ def test_project_says_who_does_its_tasks(running: Running) -> None:
     assert own["agentCommand"] == ["my-agent", "--flag", "two words"]
     assert "native" in cli.ok("project", "list", "Agents Ltd")
     assert "is no executor" in cli.refused(*add, "C", "--executor", "magic")
-    assert "belongs to" in cli.refused(*add, "C", "--executor", "acp")
-    assert "belongs to" in cli.refused(*add, "C", "--agent-command", "x")
+    assert "needs --agent-command" in cli.refused(*add, "C", "--executor", "acp")
     assert "cannot be read" in cli.refused(*add, "C", "--executor", "acp", "--agent-command", "'")
     assert cli.refused(*add, "C", "--executor", "native", "--budget", "0")
 

@@ -21,6 +21,7 @@ from devteam.adapters.executors.reporting import ReportingSession
 from devteam.adapters.processes import CommandResult, CommandSpec, NotFrozen, RunningCommand, scrubbed_environment
 from devteam.executions.ports import Asker, CommandEnd, Held, Job
 from devteam.executions.session import Assignment, ModelAccess, RoundEnd, Session, ToolAccess
+from devteam.projects.rules import Obstacle
 
 GRACE_SECONDS = 0.5
 """Between the signal that asks an agent's processes to end and the one that ends them."""
@@ -46,6 +47,22 @@ class AcpAgents:
         self._patience = patience or Patience()
         self._profiles = profiles
 
+    def obstacle(self, job: Job) -> Obstacle | None:
+        """Why the agent could not begin here: its program or the fence is missing."""
+        profile = self._profile(job)
+        if profile is None:
+            return Obstacle("agent_not_installed", "The project does not say what starts its own agent.")
+        if self._programs.find(profile.argv) is None:
+            return Obstacle("agent_not_installed", _not_installed_text(profile))
+        refused = self._enclosure.refusal()
+        return None if refused is None else Obstacle("fence_refused", refused)
+
+    def _profile(self, job: Job) -> AgentProfile | None:
+        """How the attempt's agent is started; None when it is the project's own, which the project does not tell."""
+        if job.executor != "acp":
+            return self._profiles[job.executor]
+        return None if job.agent_command is None else custom_profile(job.agent_command)
+
     def run(
         self,
         job: Job,
@@ -55,7 +72,8 @@ class AcpAgents:
         session: Session,
     ) -> RoundEnd:
         """Start the agent, give it the assignment, and end it with everything that it started."""
-        profile = self._profiles[job.executor] if job.agent_command is None else custom_profile(job.agent_command)
+        profile = self._profile(job)
+        assert profile is not None
         program = self._programs.find(profile.argv)
         if program is None:
             return RoundEnd(_not_installed(profile), "")
@@ -196,15 +214,19 @@ class _Control:
             self._last_word.cancel()
 
 
-def _not_installed(profile: AgentProfile) -> CommandEnd:
+def _not_installed_text(profile: AgentProfile) -> str:
     install = "" if profile.package is None else f" Install the npm package {profile.package}."
+    return f"{profile.title} is not installed on this worker: there is no program {profile.argv[0]}.{install}"
+
+
+def _not_installed(profile: AgentProfile) -> CommandEnd:
     return CommandEnd(
         exit_code=None,
         signal=None,
         timed_out=False,
         seconds=0.0,
         isolation="none",
-        error=f"{profile.title} is not installed on this worker: there is no program {profile.argv[0]}.{install}",
+        error=_not_installed_text(profile),
         code="agent_not_installed",
     )
 

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from devteam.adapters.executors.enclosure import Enclosure
 from devteam.adapters.processes import CommandResult, CommandSpec, RunningCommand, scrubbed_environment
 from devteam.executions.ports import CommandEnd, GateRun, Held, Job, TestReport
+from devteam.projects.rules import Obstacle
 from devteam.projects.schemas import Command
 
 TAIL_CHARACTERS = 8_000
@@ -22,6 +23,12 @@ class CommandExecutor:
     """Runs the task's own command."""
 
     iterates = False
+
+    def obstacle(self, job: Job) -> Obstacle | None:
+        """Only a task without a command cannot be begun."""
+        if job.command is not None:
+            return None
+        return Obstacle("no_command", "The task has no command that the executor could run.")
 
     def run(self, job: Job, workspace: Path, held: Held, on_output: Callable[[str], None]) -> CommandEnd:
         """The task must have a command; planning made sure of it."""

@@ -92,6 +92,11 @@ class Enclosure:
         """Where a command in that workspace finds the socket of that number on 127.0.0.1."""
         return self._choose()[0].port(workspace, index)
 
+    def refusal(self) -> str | None:
+        """Why nothing may be started inside, if so: no fence is in force, and the operator did not allow that."""
+        fence, _ = self._choose()
+        return fence.refusal() if isinstance(fence, Unfenced) else None
+
     def report(self) -> FenceReport:
         """What is in force, part by part."""
         return self._choose()[0].report

@@ -43,6 +43,13 @@ class Unfenced:
         """Sockets are not forwarded."""
         raise FenceRefused(f"there is no fence that could offer socket {index} in {workspace}")
 
+    def refusal(self) -> str | None:
+        """Why nothing may run, if so."""
+        if self.allowed:
+            return None
+        why = self.report.part("filesystem").mechanism
+        return f"Agents do not run without a fence, and this machine has none in force: {why}."
+
     def wrap(
         self,
         spec: CommandSpec,
@@ -56,9 +63,9 @@ class Unfenced:
     ) -> CommandSpec:
         """The command as it is, when that is allowed; sockets are not forwarded then."""
         del workspace, home, read_only, sockets, network, mirror  # nothing is closed off
-        if not self.allowed:
-            why = self.report.part("filesystem").mechanism
-            raise FenceRefused(f"Agents do not run without a fence, and this machine has none in force: {why}.")
+        refused = self.refusal()
+        if refused is not None:
+            raise FenceRefused(refused)
         return spec
 
 

@@ -129,6 +129,14 @@ class GitWorkspaces:
         """What each commit between the two changed by itself."""
         return inspect_history(self.mirror(job), base, commit)
 
+    def files(self, job: Job, commit: str) -> Iterator[tuple[str, int]]:
+        """Paths and sizes of a commit's files, links and submodules left out."""
+        for entry in self.mirror(job).read("ls-tree", "-r", "-l", "-z", commit).items:
+            about, _, path = entry.partition(b"\t")
+            mode, _, _, size = about.split()
+            if mode.startswith(b"100"):
+                yield path.decode("utf-8", errors="replace"), int(size)
+
     def discard(self, job: Job) -> None:
         """Remove everything of the attempt's workspace folder."""
         self.mirror(job).remove_worktree(self.path(job.ref.attempt_id))

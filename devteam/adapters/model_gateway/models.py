@@ -10,6 +10,7 @@ from devteam.adapters.model_gateway.store import GatewayStore, Provider
 from devteam.executions.ports import Alarm, Job
 from devteam.executions.session import ModelAccess, Trouble
 from devteam.kit.errors import Refused
+from devteam.projects.rules import Obstacle
 
 NEEDS_NO_PROVIDER = frozenset({"acp"})
 """An agent of one's own may need no model. The others would find no login in their empty home, and no network."""
@@ -48,6 +49,14 @@ class GatewayModels:
         self._gateway = gateway
         self._store = store
         self._alarm = alarm
+
+    def obstacle(self, job: Job) -> Obstacle | None:
+        """Why there is no model for the attempt, if so."""
+        try:
+            self._find(job)
+        except NoModel as exc:
+            return Obstacle(exc.code, exc.message)
+        return None
 
     @contextmanager
     def access(self, job: Job) -> Iterator[OpenWay]:
