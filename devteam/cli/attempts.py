@@ -38,7 +38,7 @@ def session(
     with engine(url, data) as api:
         attempt_id = find_attempt(api, attempt)
         used: dict[str, Any] = {}
-        for page in _pages(api, attempt_id, follow=follow):
+        for page in pages(api, attempt_id, follow=follow):
             used = page["used"]
             for entry in page["entries"]:
                 if as_json:
@@ -73,7 +73,7 @@ def find_attempt(api: Api, wanted: str) -> str:
     return identifier if kind == "attempt" else newest(api, identifier)
 
 
-def _pages(api: Api, attempt_id: str, *, follow: bool) -> Iterator[dict[str, Any]]:
+def pages(api: Api, attempt_id: str, *, follow: bool) -> Iterator[dict[str, Any]]:
     """Stretches of the session from its beginning; at least one."""
     after = 0
     while True:

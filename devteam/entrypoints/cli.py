@@ -69,7 +69,9 @@ def build_app() -> "typer.Typer":
 
     from devteam.cli import (
         approvals,
+        attempt_again,
         attempt_files,
+        attempt_hands,
         attempts,
         customers,
         executions,
@@ -94,7 +96,17 @@ def build_app() -> "typer.Typer":
     app.add_typer(customers.customer_app, name="customer")
     app.add_typer(customers.project_app, name="project")
     app.add_typer(tasks.task_app, name="task")
-    attempts.attempt_app.command("artifacts")(attempt_files.artifacts)
+    for act in (
+        attempt_files.artifacts,
+        attempt_again.replay,
+        attempt_again.compare,
+        attempt_again.run_again,
+        attempt_again.send_back,
+        attempt_hands.checkout,
+        attempt_hands.hand_back,
+        attempt_hands.release,
+    ):
+        attempts.attempt_app.command()(act)
     app.add_typer(attempts.attempt_app, name="attempt")
     app.add_typer(executors.executor_app, name="executors")
     app.add_typer(approvals.approval_app, name="approvals")
