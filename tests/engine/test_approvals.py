@@ -59,7 +59,10 @@ def pending(case: Case) -> ApprovalView:
             found = approvals_of(connection, case.customer_id)
         return next((each for each in found if each.status == "pending"), None)
 
-    return eventually(look, what="a question")
+    try:
+        return eventually(look)
+    except AssertionError:
+        raise AssertionError(f"no question: {case.snapshot().model_dump_json(indent=1)}") from None
 
 
 def approval(case: Case, approval_id: UUID) -> ApprovalView:

@@ -257,7 +257,7 @@ def test_deeply_nested_elements_do_no_harm(tmp_path: Path) -> None:
 def facts(**changes: Any) -> CustomerFacts:
     values = {
         "archived": False, "status": "active", "reason": None, "pause_requested": False, "stopping": False,
-        "running": False, "has_next": True, "pending": 1, "blocked": 0, "manual": 0,
+        "running": False, "awaiting_approval": False, "has_next": True, "pending": 1, "blocked": 0, "manual": 0,
     }  # fmt: skip
     return CustomerFacts(**{**values, **changes})
 
@@ -268,6 +268,8 @@ def facts(**changes: Any) -> CustomerFacts:
         ({}, WaitReason.WAITING_FOR_SLOT, "selecting"),
         ({"status": "queued"}, WaitReason.WAITING_FOR_SLOT, "initializing"),
         ({"running": True}, None, "task_executing"),
+        ({"running": True, "awaiting_approval": True}, None, "awaiting_approval"),
+        ({"running": True, "awaiting_approval": True, "stopping": True}, None, "stopping"),
         ({"running": True, "stopping": True}, None, "stopping"),
         ({"running": True, "pause_requested": True}, None, "stopping"),
         ({"status": None}, WaitReason.NOT_STARTED, None),
