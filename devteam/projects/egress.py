@@ -28,7 +28,7 @@ class EgressRule:
         if len(host) > 253 or not _HOST.fullmatch(host):
             raise ValueError(f"{text!r} is no host name; write host, *.host or host:port (other alphabets as xn--...)")
         if colon and (not port.isascii() or not port.isdecimal() or not 0 < int(port[:6]) < 65_536):
-            raise ValueError(f"{text!r} names no port")
+            raise ValueError(f"{text!r} names no port; write host or host:port")
         return cls(host.removeprefix("*."), host.startswith("*."), int(port) if colon else None)
 
     def allows(self, host: str, port: int) -> bool:

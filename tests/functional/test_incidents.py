@@ -1,5 +1,6 @@
 """Incidents over the API and the command line: opened by the engine, taken on and settled by people."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -146,9 +147,19 @@ def test_incidents_are_read_page_by_page(case: Case) -> None:
     assert seen == codes[::-1]
 
 
-def test_an_alarm_that_cannot_be_recorded_stops_nobody(case: Case) -> None:
+def test_an_alarm_that_cannot_be_recorded_stops_nobody(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = threading.Event()
+
+    def once(act: Callable[[], None]) -> None:
+        try:
+            act()
+        finally:
+            tried.set()
+
+    monkeypatch.setattr("devteam.workflows.alarm.patiently", once)
     nowhere = Database("postgresql://nobody@127.0.0.1:1/none")
     IncidentAlarm(nowhere, utc_now)(case.job, "host_refused", "A host was refused", {})
+    assert tried.wait(30), "it is tried again beside the caller"
 
     def breaks(_: str) -> str:
         raise RuntimeError("the store of secrets cannot be read")
