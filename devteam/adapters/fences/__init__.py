@@ -12,6 +12,7 @@ At a worker's start: `Limiter.find(limits).sweep()`, then `choose_fence(data)`. 
 from devteam.adapters.fences.bubblewrap import BubblewrapFence, find_bubblewrap
 from devteam.adapters.fences.cgroup import GroupSurvived, GroupUsage, find_hierarchies
 from devteam.adapters.fences.choice import ANY_FENCE, FenceChoice
+from devteam.adapters.fences.container import ContainerFence
 from devteam.adapters.fences.landlock import LandlockFence, landlock_version
 from devteam.adapters.fences.limits import Hold, Limiter, folder_size
 from devteam.adapters.fences.model import (
@@ -27,6 +28,7 @@ from devteam.adapters.fences.probe import Unfenced, choose_fence, probe_fence
 __all__ = [
     "ANY_FENCE",
     "BubblewrapFence",
+    "ContainerFence",
     "Fence",
     "FenceChoice",
     "FenceRefused",
