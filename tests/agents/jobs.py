@@ -8,13 +8,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from devteam.demo.importer import import_package
 from devteam.demo.packages import PACKAGES, DemoUnavailable, fetch_packages
 from tests.integration.git_projects import git
 from tests.peers.model_server import Answer, Seen, Step, call, say
 
-GATE = {"name": "tests", "argv": ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider"]}
 FEEDBACK = "DevTeam checked your work (round 1)"
 LOOK_OUT = (
     "cat {secret} /etc/shadow; ls {data}; python -c \"import socket; socket.create_connection(('{host}', {port}))\""
@@ -23,12 +23,20 @@ LOOK_OUT = (
 
 @dataclass(frozen=True)
 class Chore:
-    """A repository's files, and the mistake in one of them."""
+    """A repository's files, the mistake in one of them, and the tests that find it: all, or those of a name. A gate
+    over the others too would hold, because they pass and what fails failed before.
+    """
 
     files: Mapping[str, str]
     path: str
     wrong: str
     right: str
+    tests: str = ""
+
+    @property
+    def gate(self) -> dict[str, Any]:
+        """What has to hold, and does not on the base."""
+        return {"name": "tests", "argv": ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", self.tests]}
 
     @property
     def mended(self) -> str:
@@ -49,7 +57,7 @@ SMALL = Chore(
 
 
 def real_chore(folder: Path) -> Chore:
-    """A mistake in inflection, whose 455 tests run in two seconds."""
+    """A mistake in inflection."""
     try:
         archive = fetch_packages(folder, PACKAGES[:1])[PACKAGES[0].name]
     except DemoUnavailable as exc:
@@ -59,7 +67,8 @@ def real_chore(folder: Path) -> Chore:
     checkout = import_package(archive, folder / "repositories").parent / "checkout"
     names = [name for name in git(checkout, "ls-files").splitlines() if not name.endswith(".pyc")]
     files = {name: (checkout / name).read_text(encoding="utf-8") for name in names}
-    chore = Chore(files, "inflection/__init__.py", "string[0].upper() + camelize", "string[0].lower() + camelize")
+    wrong, right = "string[0].upper() + camelize", "string[0].lower() + camelize"
+    chore = Chore(files, "inflection/__init__.py", wrong, right, tests="camelize_with_lower")
     assert files[chore.path].count(chore.right) == 1
     return replace(chore, files={**files, chore.path: files[chore.path].replace(chore.right, chore.wrong)})
 

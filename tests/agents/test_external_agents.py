@@ -20,7 +20,7 @@ from devteam.kit.clock import utc_now
 from devteam.kit.db import sql
 from devteam.providers.schemas import PriceInput, ProviderInput, ProviderPatch
 from devteam.providers.service import ProviderService
-from tests.agents.jobs import GATE, LOOK_OUT, SMALL, Chore, OnlyWords, TwoRounds, real_chore
+from tests.agents.jobs import LOOK_OUT, SMALL, Chore, OnlyWords, TwoRounds, real_chore
 from tests.engine.world import Case, Engine
 from tests.integration.git_projects import git
 from tests.peers.model_server import ModelServer, Script
@@ -70,7 +70,7 @@ def chore(tmp_path_factory: pytest.TempPathFactory) -> Chore:
 
 def case_for(engine: Engine, name: str, model: str, chore: Chore = SMALL, **project: Any) -> Case:
     """A customer whose repository has a red test."""
-    case = engine.customer(executor=name, model=model, gates=[GATE], **project)
+    case = engine.customer(executor=name, model=model, gates=[chore.gate], **project)
     case.repository.commit(dict(chore.files))
     return case
 

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -299,6 +300,59 @@ def test_making_a_worktree_again_gives_the_wanted_commit_and_nothing_else(
     assert git(work, "rev-parse", "HEAD") == newer
     assert (work / "README.md").read_text() == "Newer\n"
     assert git(mirror.path, "worktree", "list").count(str(work)) == 1
+
+
+def test_what_an_executor_hides_is_put_right_in_place_and_the_rest_is_left_alone(
+    customer: Customer, mirror: Mirror, tmp_path: Path
+) -> None:
+    base = customer.commit({"deep/one.txt": "one\n", "deep/two.txt": "two\n", "mode.txt": "x\n", "same.txt": "same\n"})
+    mirror.fetch()
+    work, outside = tmp_path / "hidden", tmp_path / "outside"
+    outside.mkdir()
+    (outside / "one.txt").write_text("out\n")
+    mirror.make_worktree(work, BRANCH, base)
+    untouched = (work / "README.md").stat().st_ino
+    times = (work / "same.txt").stat()
+    (work / "same.txt").write_text("SAME\n")
+    os.utime(work / "same.txt", ns=(times.st_atime_ns, times.st_mtime_ns))
+    (work / "mode.txt").chmod(0o4777)
+    os.link(work / "src" / "app.py", work / "linked")
+    shutil.rmtree(work / "deep")
+    (work / "deep").symlink_to(outside)
+    os.mkfifo(work / "pipe")
+    (work / "nested").mkdir()
+    git(work / "nested", "init", "--quiet")
+    (work / ".gitignore").write_text("cache\n")
+    (work / "cache").mkdir()
+    (work / "cache" / "big").write_text("x")
+
+    mirror.make_worktree(work, BRANCH, base)
+    assert git(work, "status", "--porcelain", "--ignored") == ""
+    assert sorted(str(file.relative_to(work)) for file in work.rglob("*") if not file.is_dir()) == sorted(
+        [".git", *git(work, "ls-files").splitlines()]
+    )
+    assert (work / "same.txt").read_text() == "same\n"
+    assert (work / "deep" / "one.txt").read_text() == "one\n"
+    assert (outside / "one.txt").read_text() == "out\n"
+    assert stat.S_IMODE((work / "mode.txt").stat().st_mode) == 0o644
+    assert (work / "src" / "app.py").stat().st_nlink == 1
+    assert (work / "README.md").stat().st_ino == untouched
+
+
+def test_a_change_that_keeps_size_and_time_of_a_file_is_saved(mirror: Mirror, work: Path, base: str) -> None:
+    file = work / "README.md"
+    before = file.stat()
+    file.write_text(file.read_text().swapcase())
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    saved = save(mirror, work, base)
+    assert git(mirror.path, "show", f"{saved}:README.md") == file.read_text().strip()
+
+
+def test_attributes_of_the_executor_count_for_every_file(mirror: Mirror, work: Path, base: str) -> None:
+    (work / ".gitattributes").write_text("* text eol=lf\n")
+    (work / "windows.txt").write_bytes(b"one\r\n")
+    saved = save(mirror, work, base)
+    assert git(mirror.path, "cat-file", "-s", f"{saved}:windows.txt") == "4"
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from devteam.adapters.git.inspection import inspect, inspect_history
 from devteam.adapters.git.store import remove_tree
 from devteam.adapters.git.workspace import Mirror
 from devteam.executions.checks.changes import Changes
+from devteam.executions.model import Phase
 from devteam.executions.ports import BaseMoved, Delivered, DeliveryConflict, Job, Prepared, Reverted
 from devteam.executions.requests import Start
 from devteam.projects.schemas import DeliveryMode
@@ -102,8 +103,15 @@ class GitWorkspaces:
 
     @contextmanager
     def checkout(self, job: Job, commit: str) -> Iterator[Path]:
-        """A worktree beside the attempt's own, for gates on another commit."""
+        """A worktree for gates on another commit: beside the attempt's own, or that one before anybody works in it."""
         mirror = self.mirror(job)
+        own = self.path(job.ref.attempt_id)
+        if job.phase is Phase.PLANNING and own.is_dir() and mirror.is_placed(own, commit):
+            try:
+                yield own
+            finally:
+                self.reset(job, commit)
+            return
         path = self._workspaces / str(job.ref.attempt_id) / f"base-{commit[:12]}"
         path.parent.mkdir(parents=True, exist_ok=True)
         mirror.make_worktree(path, f"{_local_branch(job)}-base-{commit[:12]}", commit)

@@ -11,6 +11,7 @@ already has stay submodules. Files that the ignore rules name are left out unles
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
@@ -29,6 +30,7 @@ from devteam.adapters.git.command import (
     read_git,
     run_git,
 )
+from devteam.adapters.git.refresh import keep_index, refresh_worktree
 from devteam.adapters.git.remote import normalise_repository
 from devteam.adapters.git.store import (
     Session,
@@ -122,6 +124,11 @@ class Mirror:
             raise GitError(GitErrorKind.BRANCH_NOT_FOUND, f"The repository has no branch named {branch}.")
         return found.text
 
+    def is_placed(self, path: Path, commit: str) -> bool:
+        """Whether the worktree was last made at that commit."""
+        known = _recall(self.path, Path(os.path.abspath(path)))
+        return known is not None and known.start == commit
+
     def has(self, commit: str) -> bool:
         """Whether the mirror holds the commit."""
         return self.read("cat-file", "-e", f"{check_sha(commit)}^{{commit}}", ok=(0, 1, 128)).code == 0
@@ -156,6 +163,7 @@ class Mirror:
             if known is None:
                 raise GitError(GitErrorKind.OTHER, f"There is no workspace at {path}.")
             _place_worktree(session, path, known.branch, commit)
+            _index_file(self.path, path).unlink(missing_ok=True)  # it is to be that of the start
 
     def remove_worktree(self, path: Path) -> None:
         """Remove folder, registration and local branch; what was saved under other refs stays. Nothing there
@@ -170,6 +178,7 @@ class Mirror:
                 session.git("update-ref", "-d", f"refs/heads/{known.branch}")
                 session.git("update-ref", "-d", _start_ref(path))
                 _record_file(self.path, path).unlink(missing_ok=True)
+                _index_file(self.path, path).unlink(missing_ok=True)
 
     # --- saving work ---
 
@@ -307,25 +316,40 @@ def _recall(git_dir: Path, path: Path) -> _Worktree | None:
         return None
 
 
+def _index_file(git_dir: Path, path: Path) -> Path:
+    """The index of the files as they were checked out."""
+    return git_dir / "devteam" / "worktrees" / f"{_key(path)}.index"
+
+
 def _place_worktree(session: Session, path: Path, branch: str, commit: str) -> None:
-    """Begin from an empty folder and no registration every time: there is nothing then that a killed run
-    could spoil.
+    """Refresh what is there, or begin from an empty folder; the registration is a new one every time, so there is
+    nothing that a killed run could spoil.
     """
     session.git("rev-parse", "--quiet", "--verify", f"{commit}^{{commit}}")
     _unregister(session.git_dir, path)
+    session.git("worktree", "prune", "--expire=now")
+    kept = _index_file(session.git_dir, path)
+    if not refresh_worktree(session, path, commit, kept):
+        kept.unlink(missing_ok=True)
+        _check_out(session, path, commit)
+    # The branch is set by hand because git refuses one that another worktree, such as a kept one, still
+    # holds.
+    session.git("update-ref", f"refs/heads/{branch}", commit)
+    for admin in _registrations_of(session.git_dir, path):
+        run_git(["symbolic-ref", "HEAD", f"refs/heads/{branch}"], git_dir=admin)
+        if not kept.is_file():
+            keep_index(admin / "index", kept)
+
+
+def _check_out(session: Session, path: Path, commit: str) -> None:
+    """All files of the commit into the emptied folder."""
     if path.is_symlink() or path.is_file():
         path.unlink()
     path.mkdir(parents=True, exist_ok=True)
     path.chmod(path.stat().st_mode | 0o700)
     for entry in path.iterdir():
         remove_tree(entry)
-    session.git("worktree", "prune", "--expire=now")
     session.git("worktree", "add", "--quiet", "--force", "--detach", path, commit, timeout=FETCH_TIMEOUT)
-    # The branch is set by hand because git refuses one that another worktree, such as a kept one, still
-    # holds.
-    session.git("update-ref", f"refs/heads/{branch}", commit)
-    for admin in _registrations_of(session.git_dir, path):
-        run_git(["symbolic-ref", "HEAD", f"refs/heads/{branch}"], git_dir=admin)
 
 
 def _unregister(git_dir: Path, path: Path) -> None:
@@ -351,7 +375,8 @@ def _registrations_of(git_dir: Path, path: Path) -> list[Path]:
 def _save(
     session: Session, path: Path, base: str, message: str, ref: str, date: datetime, *, ignore_errors: bool
 ) -> str | None:
-    tree = _tree_of_files(session, path, base, ignore_errors=ignore_errors)
+    tree = _quick_tree(session, path, base) if not ignore_errors else None
+    tree = tree or _tree_of_files(session, path, base, ignore_errors=ignore_errors)
     if tree == session.tree(base):
         return None
     commit = session.commit_tree(tree, [base], message, date)
@@ -359,9 +384,27 @@ def _save(
     return commit
 
 
+def _quick_tree(session: Session, path: Path, base: str) -> str | None:
+    """The tree without reading files that are as they were checked out; None where that might be another tree:
+    attributes that changed can mean another content of every file.
+    """
+    known, kept = _recall(session.git_dir, path), _index_file(session.git_dir, path)
+    if known is None or known.start != base or not kept.is_file():
+        return None
+    index = session.scratch("index")
+    shutil.copy2(kept, index)
+    tree = _tree_in(session, path, index, ignore_errors=False)
+    changed = session.git("diff-tree", "-r", "--name-only", "-z", base, tree, "--")
+    return None if any(name.rpartition(b"/")[2] == b".gitattributes" for name in changed.items) else tree
+
+
 def _tree_of_files(session: Session, path: Path, base: str, *, ignore_errors: bool) -> str:
     index = session.scratch("index")
     session.git("read-tree", base, index_file=index)
+    return _tree_in(session, path, index, ignore_errors=ignore_errors)
+
+
+def _tree_in(session: Session, path: Path, index: Path, *, ignore_errors: bool) -> str:
     nested = list(_nested_repositories(session, path, index))
     chosen = b"\0".join([b".", *(b":(exclude,top,literal)" + folder for folder in nested)])
     _add_files(session, path, index, chosen, ignore_errors=ignore_errors)
