@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
-from devteam.adapters.executors.command import CommandExecutor, CommandGateRunner
+from devteam.adapters.executors.command import CommandExecutor, CommandGateRunner, read_left_report
 from devteam.adapters.executors.enclosure import Enclosure
 from devteam.adapters.executors.profiles import PROFILES
 from devteam.adapters.fences import ANY_FENCE, FenceChoice, ResourceLimits
@@ -92,6 +92,7 @@ def build_tools(
         sweep=_sweep,
         asker=asker,
         licence_of=licence_of,
+        read_report=read_left_report,
     )
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from devteam.executions.ports import CommandEnd, GateRun, TestReport
 
+FLAKY_SUSPECTS = 10
+"""With at most so many failing tests a gate is run again: one that passes then was flaky, not broken."""
 _SHOWN_BROKEN = 20
 
 
@@ -41,6 +43,15 @@ def judge(run: GateRun, baseline: GateRun | None) -> Verdict:
         return Verdict(False, True, "No test passes; the base was red before too.", tests)
     text = f"{len(run.report.failed)} tests fail as on the base, which was red before; nothing that passed is broken."
     return Verdict(True, True, text, tests)
+
+
+def suspects(run: GateRun, baseline: GateRun) -> list[str]:
+    """Failing tests that may only be flaky, because they are few and did not fail on the base."""
+    end = run.end
+    if end.succeeded or end.timed_out or end.error is not None or run.report is None:
+        return []
+    failed = run.report.failed - (baseline.report.failed if baseline.report is not None else frozenset())
+    return sorted(failed) if len(failed) <= FLAKY_SUSPECTS else []
 
 
 def _broken(report: TestReport | None, before: TestReport | None) -> list[str]:

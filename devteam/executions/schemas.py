@@ -77,7 +77,9 @@ class PhaseSpan(View):
 
 
 class TestCounts(View):
-    """Tests of a gate that reports them: JUnit XML. `broken` passed on the base and do not pass now."""
+    """Tests of a gate that reports them, by JUnit XML or in its output. `broken` passed on the base and do not pass
+    now; `flaky` did not pass at first and passed when the gate was run again.
+    """
 
     __test__ = False
 
@@ -85,6 +87,7 @@ class TestCounts(View):
     failed: int
     skipped: int
     broken: list[str]
+    flaky: list[str] = Field(default_factory=list)
 
 
 class MeasureView(View):

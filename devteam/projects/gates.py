@@ -132,6 +132,7 @@ class BuiltinCheck(StrEnum):
     PROTECTED_PATHS = "protected_paths"
     WEAKENED_TESTS = "weakened_tests"
     NOTHING_HAPPENED = "nothing_happened"
+    CHANGED_COVERAGE = "changed_coverage"
 
 
 PathPattern = Annotated[str, Field(min_length=1, max_length=500)]
@@ -185,6 +186,20 @@ class WeakenedTestOptions(Input):
     paths: list[PathPattern] = Field(default=[], max_length=100)
 
 
+class CoverageOptions(Input):
+    """The share of the added lines that must be run, and where gates leave their report: the first that is there."""
+
+    minimum_percent: float = Field(default=80, ge=0, le=100)
+    reports: list[Annotated[str, Field(min_length=1, max_length=500)]] = Field(
+        default=["coverage.xml", "lcov.info", "coverage/lcov.info", "coverage.out"], min_length=1, max_length=20
+    )
+
+    @field_validator("reports")
+    @classmethod
+    def _stay_inside(cls, reports: list[str]) -> list[str]:
+        return [inside_path(path) for path in reports]
+
+
 CHECK_OPTIONS: dict[BuiltinCheck, type[Input]] = {
     BuiltinCheck.SECRET_SCAN: SecretScanOptions,
     BuiltinCheck.DEPENDENCY_CHANGES: DependencyOptions,
@@ -193,6 +208,7 @@ CHECK_OPTIONS: dict[BuiltinCheck, type[Input]] = {
     BuiltinCheck.PROTECTED_PATHS: ProtectedPathOptions,
     BuiltinCheck.WEAKENED_TESTS: WeakenedTestOptions,
     BuiltinCheck.NOTHING_HAPPENED: NoOptions,
+    BuiltinCheck.CHANGED_COVERAGE: CoverageOptions,
 }
 """What each built-in check can be told."""
 

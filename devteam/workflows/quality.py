@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from devteam.approvals.repository import approved_paths
 from devteam.executions.checks.dependencies import is_wanted
 from devteam.executions.checks.registry import CHECKS
 from devteam.executions.checks.verdict import Facts, Tested, Verdict
+from devteam.executions.gates import suspects
 from devteam.executions.lifecycle import GateRecord
 from devteam.executions.ports import Asker, Held, Job, Question, Workspaces
 from devteam.kit.db import Database
@@ -33,6 +34,8 @@ class Checkers:
     verifier: Verifier
     asker: Asker
     licence_of: LicenceOf
+    read_report: Callable[[Path, str], str | None]
+    """The text of a report that gates left in a workspace, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,10 @@ class QualityAssurance:
         for gate in job.repository_gates(_STAGE):
             before = verifier.on_base(job, gate, job.base_commit, self._held, self._write, self._note)
             record, run = verifier.gate(job, gate, folder, before, self._held, self._write, self._note)
+            if suspected := suspects(run, before):
+                self._note(f"Gate {gate.name}: run again, to see whether {suspected[0]} always fails")
+                record, run = verifier.gate(job, gate, folder, before, self._held, self._write, self._note)
+                record = told_flaky(record, suspected)
             self._keep(record)
             if before.report is not None and run.report is not None:
                 self._tested.append(Tested(gate.name, before.report, run.report))
@@ -111,6 +118,7 @@ class QualityAssurance:
             approved_paths=approved,
             tested=self._tested,
             licence_of=lambda ecosystem, name: self._with.licence_of(folder, ecosystem, name),
+            report=lambda path: self._with.read_report(folder, path),
         )
         found = []
         for gate in [*listed, *implied(job, listed, by_agent=by_agent)]:
@@ -179,6 +187,18 @@ class QualityAssurance:
                 "commit": self._job.work_commit,
             },
         )
+
+
+def told_flaky(record: GateRecord, suspected: Sequence[str]) -> GateRecord:
+    """The second run's result: where it passed, with the tests that did not pass at first."""
+    if not record.passed or record.tests is None:
+        return record
+    text = f"{record.text} Flaky: {suspected[0]}{f' and {len(suspected) - 1} more' if suspected[1:] else ''}."
+    return replace(
+        record,
+        text=f"{text} It failed at first and passed unchanged.",
+        tests={**record.tests, "flaky": list(suspected)},
+    )
 
 
 def implied(job: Job, listed: list[BuiltinGate], *, by_agent: bool) -> list[BuiltinGate]:

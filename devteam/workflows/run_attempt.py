@@ -65,6 +65,7 @@ class Tools:
     sweep: Callable[[str], int]
     asker: Asker
     licence_of: LicenceOf = lambda _workspace, _ecosystem, _name: None
+    read_report: Callable[[Path, str], str | None] = lambda _workspace, _path: None
 
 
 class AttemptPhases:
@@ -290,7 +291,9 @@ class AttemptPhases:
 
     def _quality(self, job: Job) -> QualityAssurance:
         tools = self._tools
-        checkers = Checkers(tools.database, tools.workspaces, tools.verifier, tools.asker, tools.licence_of)
+        checkers = Checkers(
+            tools.database, tools.workspaces, tools.verifier, tools.asker, tools.licence_of, tools.read_report
+        )
         return QualityAssurance(checkers, job, self._handle, *self._sinks(), self._store_gate)
 
     def _store_gate(self, record: GateRecord) -> None:
@@ -417,8 +420,10 @@ class AttemptPhases:
         job = load_job(self._tools.database, self._ref.attempt_id, self._ref.run)
         fields: dict[str, Any] = {"workspace_kept": False}
         try:
-            work = self._tools.workspaces.salvage(job) or job.work_commit or job.begins_at
-            if work is not None and work != job.base_commit:
+            saved = self._tools.workspaces.salvage(job)
+            # What gates leave in the workspace is kept, but is no work.
+            work = (saved if job.phase is Phase.EXECUTION else None) or job.work_commit or job.begins_at
+            if job.base_commit is not None and work is not None and work != job.base_commit:
                 fields |= {"work_commit": work, "diff_stat": self._keep_round(job, work)}
             self._tools.workspaces.discard(job)
         except (DevTeamError, OSError) as exc:

@@ -8,13 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+from devteam.adapters.executors.acp_files import OutsideWorkspace, inside, read_inside
 from devteam.adapters.executors.enclosure import Enclosure
+from devteam.adapters.executors.test_output import TestOutput
 from devteam.adapters.processes import CommandResult, CommandSpec, RunningCommand, scrubbed_environment
+from devteam.executions.evidence import decisive_lines
 from devteam.executions.ports import CommandEnd, GateRun, Held, Job, TestReport
 from devteam.projects.rules import Obstacle
 from devteam.projects.schemas import Command
 
 TAIL_CHARACTERS = 8_000
+_SEARCHED_CHARACTERS = 2_000_000
 _REPORT_LIMIT = 64 * 1024 * 1024
 _NAME_LIMIT = 500
 
@@ -45,7 +49,8 @@ class CommandGateRunner:
     """Runs gates and criteria of type command.
 
     A gate may write a JUnit report to the file that `DEVTEAM_GATE_REPORT` names; pytest does it by itself,
-    told through `PYTEST_ADDOPTS`. What an agent wrote is run closed in as the agent was.
+    told through `PYTEST_ADDOPTS`. Without one the tests that the output names count. What an agent wrote is run
+    closed in as the agent was.
     """
 
     def __init__(self, enclosure: Enclosure) -> None:
@@ -69,7 +74,9 @@ class CommandGateRunner:
                 end = _end(running.wait(tail.add))
         else:
             end = self._closed(job, spec, folder, held, tail.add)
-        return GateRun(end, read_report(report), tail.text())
+        return GateRun(
+            end, read_report(report) or tail.tests.report(), tail.end() if end.succeeded else tail.evidence()
+        )
 
     def _closed(
         self, job: Job, spec: CommandSpec, folder: Path, held: Held, on_output: Callable[[str], None]
@@ -106,22 +113,29 @@ def _end(result: CommandResult) -> CommandEnd:
 
 
 class _Tail:
-    """Passes output on and keeps its end."""
+    """Passes output on and keeps its end, and as much before it as is looked through for what went wrong."""
 
     def __init__(self, on_output: Callable[[str], None]) -> None:
         self._on_output = on_output
         self._parts: deque[str] = deque()
         self._length = 0
+        self.tests = TestOutput()
+        """The tests that the output names."""
 
     def add(self, text: str) -> None:
         self._on_output(text)
+        self.tests.add(text)
         self._parts.append(text)
         self._length += len(text)
-        while self._length - len(self._parts[0]) >= TAIL_CHARACTERS:
+        while self._length - len(self._parts[0]) >= _SEARCHED_CHARACTERS:
             self._length -= len(self._parts.popleft())
 
-    def text(self) -> str:
+    def end(self) -> str:
         return "".join(self._parts)[-TAIL_CHARACTERS:]
+
+    def evidence(self) -> str:
+        """What says why a command failed."""
+        return decisive_lines("".join(self._parts)[-_SEARCHED_CHARACTERS:], TAIL_CHARACTERS)
 
 
 def read_report(path: Path) -> TestReport | None:
@@ -150,6 +164,15 @@ def read_report(path: Path) -> TestReport | None:
     if not passed and not failed and not skipped:
         return None
     return TestReport(frozenset(passed - failed), frozenset(failed), skipped)
+
+
+def read_left_report(folder: Path, path: str) -> str | None:
+    """The text of a report that gates left in a workspace; None when there is no plain file, or it is too large."""
+    try:
+        found = read_inside(folder, inside(folder.resolve(), path), _REPORT_LIMIT + 1)
+    except (OutsideWorkspace, OSError):
+        return None
+    return None if len(found) > _REPORT_LIMIT else found.decode("utf-8", errors="replace")
 
 
 def _open_plainly(path: str, flags: int) -> int:

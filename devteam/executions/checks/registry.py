@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from devteam.executions.checks.coverage import changed_coverage
 from devteam.executions.checks.dependencies import dependency_changes, licence_changes
 from devteam.executions.checks.paths import protected_paths
 from devteam.executions.checks.secrets import secret_scan
@@ -19,5 +20,6 @@ CHECKS: Final[Mapping[BuiltinCheck, Check]] = {
     BuiltinCheck.PROTECTED_PATHS: protected_paths,
     BuiltinCheck.WEAKENED_TESTS: weakened_tests,
     BuiltinCheck.NOTHING_HAPPENED: nothing_happened,
+    BuiltinCheck.CHANGED_COVERAGE: changed_coverage,
 }
 """Every built-in check; its options are in `devteam.projects.gates.CHECK_OPTIONS`."""

@@ -16,6 +16,8 @@ SHOWN = 50
 class Tested:
     """What a gate's test report said on the base and says on the work."""
 
+    __test__ = False
+
     gate: str
     before: TestReport
     after: TestReport
@@ -37,6 +39,7 @@ class Facts:
     approved_paths: frozenset[str] = frozenset()
     tested: Sequence[Tested] = ()
     licence_of: Callable[[str, str], str | None] = field(default=lambda _ecosystem, _name: None)
+    report: Callable[[str], str | None] = field(default=lambda _path: None)
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,11 @@ class _Strength:
             self.assertions[path] += step
 
 
+def is_test_path(path: str) -> bool:
+    """Whether the file's name says that it holds tests."""
+    return bool(_TEST_PATH.search(path))
+
+
 def weakened_tests(facts: Facts, options: Mapping[str, Any]) -> Verdict:
     """Tests, their assertions and the list of those that run are no fewer than before."""
     more = WeakenedTestOptions.model_validate(options).paths
