@@ -13,6 +13,7 @@ from devteam.executions.model import Monitoring, Outcome
 from devteam.executions.queries import attempt_view, execution_row
 from devteam.executions.requests import AttemptRequest, RequestKind, Start, Wanted
 from devteam.executions.schemas import ExecutionView
+from devteam.incidents.repository import critical_of
 from devteam.kit.clock import Clock
 from devteam.kit.db import Connection, Database, Row, sql
 from devteam.kit.errors import Conflict, Invalid, NotFound
@@ -112,6 +113,9 @@ def put_back(
 ) -> RequestedAttempt:
     """Make the task pending at the head of the queue, with a request that its next attempt takes."""
     connection, now = change.connection, change.now
+    critical = None if wanted.start.start_commit is None else critical_of(connection, attempt.id)
+    if critical is not None:
+        raise Conflict(f"Its work is not gone on with while a critical incident is open: {critical}.", code="critical")
     request = requests.store(connection, change.customer_id, attempt.task_id, wanted, author=actor.name, now=now)
     end_watch(change, attempt)
     make_pending(change, attempt, code=wanted.kind.value, reason=reason)

@@ -12,6 +12,7 @@ from devteam.executions.again import Again, RequestedAttempt, RunAgainInput
 from devteam.executions.schemas import AttemptView
 from devteam.executions.take_over import TakeOver
 from devteam.kit.clock import utc_now
+from devteam.kit.db import sql
 from devteam.kit.errors import Conflict, Forbidden, Invalid
 from devteam.kit.ids import new_id
 from devteam.projects.schemas import ExecutorKind
@@ -318,3 +319,30 @@ def test_bundle_with_a_tree_that_would_write_into_git_is_refused(
     git(clone, "update-ref", "HEAD", bad)
     assert first.base_commit is not None
     assert refused(desk, first, desk.bundle(clone, first.base_commit)) == "bad_bundle"
+
+
+def test_work_with_an_open_critical_incident_is_not_gone_on_with(working: Engine, desk: Desk) -> None:
+    case = working.customer(gates=[NO_BAD])
+    task, first = failed(case)
+    with working.database.transaction() as connection:
+        connection.execute(
+            sql(
+                """INSERT INTO incidents (id, customer_id, project_id, task_id, attempt_id, class, code, title, status,
+                       opened_at, last_at)
+                   VALUES (:id, :customer, :project, :task, :attempt, 'CRITICAL', 'escape', 'It left its fence', 'open',
+                       now(), now())"""
+            ),
+            {
+                "id": new_id(),
+                "customer": case.customer_id,
+                "project": case.project_id,
+                "task": task,
+                "attempt": first.id,
+            },
+        )
+    with pytest.raises(Conflict, match="It left its fence"):
+        desk.again.run_again(ANNA, first.id, RunAgainInput(from_round=1))
+    with pytest.raises(Conflict, match="It left its fence"):
+        desk.again.send_back(ANNA, first.id, "Go on.")
+    desk.again.run_again(ANNA, first.id, RunAgainInput())
+    assert ended(case, task, 2).reason is not None, "afresh it may be"
