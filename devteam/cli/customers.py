@@ -37,7 +37,22 @@ PreGates = Annotated[
 ]
 Egress = Annotated[
     list[str] | None,
-    typer.Option("--egress", metavar="HOST[:PORT]", help="A host or *.host that agents may reach; repeatable. Else none."),
+    typer.Option(
+        "--egress", metavar="HOST[:PORT]", help="A host or *.host that agents may reach; repeatable. Else none."
+    ),
+]
+
+Protect = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--protect", metavar="PATTERN", help="Paths that agents change only when a person allows it; repeatable."
+    ),
+]
+Refuse = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--refuse", metavar="COMMAND", help="First words of a command that agents may not run, or /regex/; repeatable."
+    ),
 ]
 
 
@@ -199,6 +214,10 @@ def edit_project(
     monitoring_window: Annotated[float | None, typer.Option("--monitoring-window", metavar="SECONDS")] = None,
     model: Annotated[str | None, typer.Option("--model", metavar="MODEL")] = None,
     budget: Annotated[float | None, typer.Option("--budget", metavar="USD")] = None,
+    protect: Protect = None,
+    no_protect: Annotated[bool, typer.Option("--no-protect", help="Protect no path any more.")] = False,
+    refuse: Refuse = None,
+    no_refuse: Annotated[bool, typer.Option("--no-refuse", help="Refuse no command any more.")] = False,
     egress: Egress = None,
     no_egress: Annotated[bool, typer.Option("--no-egress", help="Allow no host any more.")] = False,
     agent_command: Annotated[
@@ -224,6 +243,8 @@ def edit_project(
         "model": model,
         "budgetUsd": budget,
         "egressAllow": egress or ([] if no_egress else None),
+        "protectedPaths": protect or ([] if no_protect else None),
+        "refusedCommands": refuse or ([] if no_refuse else None),
         "agentCommand": _words(agent_command),
         "routes": _routes(routes),
     }

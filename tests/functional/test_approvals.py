@@ -1,5 +1,6 @@
 """Approvals over the API and the command line: asked by the engine, answered by people."""
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from devteam.executions.ports import Answer, Job, Question
 from devteam.kit.clock import utc_now
 from devteam.kit.db import sql
 from devteam.kit.errors import Fenced
+from devteam.projects.protection import DEFAULT_PROTECTED_PATHS, DEFAULT_REFUSED_COMMANDS
 from devteam.projects.schemas import DeliveryMode
 from devteam.tasks.model import TaskStatus
 from devteam.workflows.ask import PersonAsker
@@ -434,3 +436,29 @@ def test_the_command_line_lists_shows_and_answers(running: Running) -> None:
         "rejected",
     }
     assert "no state" in cli.refused("approvals", "list", "--status", "open")
+
+
+def test_the_command_line_sets_what_is_protected_and_refused(running: Running) -> None:
+    name = running.customer()
+    [project] = running.cli.json("project", "list", name)
+    assert project["protectedPaths"] == list(DEFAULT_PROTECTED_PATHS)
+    assert project["refusedCommands"] == list(DEFAULT_REFUSED_COMMANDS)
+    running.cli.ok("project", "edit", name, "--protect", "deploy/", "--refuse", "make deploy")
+    [project] = running.cli.json("project", "list", name)
+    assert (project["protectedPaths"], project["refusedCommands"]) == (["deploy/"], ["make deploy"])
+    running.cli.ok("project", "edit", name, "--no-protect", "--no-refuse")
+    [project] = running.cli.json("project", "list", name)
+    assert (project["protectedPaths"], project["refusedCommands"]) == ([], [])
+    assert "no regular expression" in running.cli.refused("project", "edit", name, "--refuse", "/(/")
+
+
+def test_projects_from_before_have_the_defaults_too(world: World) -> None:
+    with world.database.transaction() as connection:
+        rows = connection.execute(
+            sql(
+                """SELECT column_name, column_default FROM information_schema.columns WHERE table_name = 'projects'
+                   AND column_name IN ('protected_paths', 'refused_commands') ORDER BY column_name"""
+            )
+        ).all()
+    stored = [json.loads(row.column_default.rpartition("'::")[0].removeprefix("'")) for row in rows]
+    assert stored == [list(DEFAULT_PROTECTED_PATHS), list(DEFAULT_REFUSED_COMMANDS)]
