@@ -17,6 +17,7 @@ from uuid import uuid4
 import httpx
 
 from devteam.access.model import Role
+from devteam.kit.db import Database
 from tests.integration.git_projects import Customer as Repository
 from tests.integration.git_projects import make_customer
 
@@ -150,16 +151,16 @@ class Stage:
         assert answer.is_success, answer.text
         return dict(answer.json())
 
-    def client(self, name: str, *, gate: str | None = None) -> Client:
-        """A new customer with a repository and a project."""
+    def client(self, name: str, *, gate: str | None = None, gates: list[dict[str, Any]] | None = None) -> Client:
+        """A new customer with a repository and a project; `gate` is a script, `gates` are as they are sent."""
         customer = self.post("/customers", {"name": name})
         folder = self.folder / "repositories" / str(customer["id"])
         folder.mkdir(parents=True)
         repository = make_customer(folder)
-        gates = [] if gate is None else [{"name": "tests", "stage": "post_task", "script": gate}]
+        scripts = [] if gate is None else [{"name": "tests", "stage": "post_task", "script": gate}]
         project = self.post(
             f"/customers/{customer['id']}/projects",
-            {"name": "main", "repository": str(repository.bare), "gates": gates},
+            {"name": "main", "repository": str(repository.bare), "gates": [*scripts, *(gates or [])]},
         )
         return Client(self, str(customer["id"]), name, str(project["id"]), repository)
 
@@ -187,6 +188,18 @@ class Stage:
             if b"devteam.entrypoints.serve" in words and b"web" in words:
                 return int(child)
         return None
+
+    @contextmanager
+    def database(self) -> Iterator[Database]:
+        """The engine's own database, for what no person can bring about on a page."""
+        process = self.web_process()
+        assert process is not None
+        words = Path(f"/proc/{process}/environ").read_text().split("\0")
+        database = Database(next(word for word in words if word.startswith("DATABASE_URL=")).partition("=")[2])
+        try:
+            yield database
+        finally:
+            database.engine.dispose()
 
     def logs(self) -> dict[str, str]:
         files = [self.folder / "up.log", *sorted((self.data / "run").glob("*.log"))]

@@ -1,12 +1,15 @@
 import { Link, Outlet, useNavigate } from '@tanstack/react-router'
-import { CircleHelp, LayoutGrid, LogOut, Moon, Server, Sun } from 'lucide-react'
+import { CircleHelp, Hand, LayoutGrid, LogOut, Moon, Server, Sun, TriangleAlert } from 'lucide-react'
 import { useCallback, useState } from 'react'
+import { useSelector } from 'react-redux'
 import styled from 'styled-components'
+import { ApprovalToasts } from '@/features/approvals/ApprovalToasts'
 import { EmergencyBanner, EmergencyStop } from '@/features/executions'
 import { useGetSessionQuery, useSignOutMutation } from '@/shared/api'
 import { runCommand } from '@/shared/lib/runCommand'
 import { useTopic } from '@/shared/live/LiveContext'
-import { Button, FaultBoundary, Muted, t } from '@/shared/ui'
+import { selectWaiting } from '@/shared/state/selectors'
+import { Button, FaultBoundary, Muted, t, VisuallyHidden } from '@/shared/ui'
 import { ConnectionIndicator, StaleBar } from './ConnectionIndicator'
 import { HelpSheet } from './HelpSheet'
 import { useTheme } from './theme'
@@ -69,6 +72,25 @@ const Nav = styled.nav`
   a:hover { color: ${t.color.fg}; }
   a[aria-current='page'] { color: ${t.color.fg}; border-bottom-color: ${t.color.accent}; }
   svg { width: 15px; height: 15px; }
+  b {
+    min-width: 20px;
+    padding: 0 6px;
+    border-radius: 99px;
+    background: ${t.color.needsYou};
+    color: ${t.color.bg};
+    font-size: ${t.text.s};
+    font-variant-numeric: tabular-nums;
+    line-height: 20px;
+    text-align: center;
+  }
+  ${t.narrow} {
+    order: 3;
+    flex: 1 1 100%;
+    margin: 0 -6px;
+    overflow-x: auto;
+    a { padding: 0 6px; }
+    svg { display: none; }
+  }
 `
 const Right = styled.div`
   display: flex;
@@ -93,12 +115,23 @@ const Spacer = styled.span`
   flex: 1;
 `
 
+function Count({ of, what }: { of: number; what: string }) {
+  if (of === 0) return null
+  return (
+    <b>
+      {of}
+      <VisuallyHidden> {what}</VisuallyHidden>
+    </b>
+  )
+}
+
 export function Shell() {
   const navigate = useNavigate()
   const { data: session } = useGetSessionQuery()
   const { theme, toggle } = useTheme()
   const [signOut] = useSignOutMutation()
   const [helpOpen, setHelpOpen] = useState(false)
+  const waiting = useSelector(selectWaiting)
   useTopic('overview')
   const { letters, setLetters } = useShortcuts({
     help: useCallback(() => setHelpOpen(true), []),
@@ -117,6 +150,14 @@ export function Shell() {
           <Link to="/overview" activeOptions={{ includeSearch: false }}>
             <LayoutGrid aria-hidden />
             Overview
+          </Link>
+          <Link to="/approvals">
+            <Hand aria-hidden />
+            Approvals <Count of={waiting.approvals} what="waiting" />
+          </Link>
+          <Link to="/incidents">
+            <TriangleAlert aria-hidden />
+            Incidents <Count of={waiting.incidents} what="open" />
           </Link>
           <Link to="/system">
             <Server aria-hidden />
@@ -151,6 +192,7 @@ export function Shell() {
           />
         </Right>
       </Top>
+      <ApprovalToasts />
       <EmergencyBanner />
       <StaleBar />
       <Main id="main" tabIndex={-1}>

@@ -7,6 +7,12 @@ import {
   redirect,
 } from '@tanstack/react-router'
 import {
+  INCIDENT_CLASSES,
+  INCIDENT_FILTERS,
+  type IncidentSearch,
+  type StatusFilter,
+} from '@/features/incidents/search'
+import {
   FILTERS,
   type OverviewFilter,
   type OverviewSearch,
@@ -16,6 +22,7 @@ import {
 import { LoginPage } from '@/pages/LoginPage'
 import { NotFoundPage } from '@/pages/NotFoundPage'
 import { OverviewPage } from '@/pages/OverviewPage'
+import type { IncidentClass } from '@/shared/api'
 import { SessionGuard } from './SessionGuard'
 import { Shell } from './Shell'
 
@@ -94,7 +101,42 @@ const system = createRoute({
   component: lazyRouteComponent(() => import('@/pages/SystemPage'), 'SystemPage'),
 })
 
-const pages = [overview, customer, task, attempt, system]
+const approvals = createRoute({
+  getParentRoute: () => shell,
+  path: '/approvals',
+  component: lazyRouteComponent(() => import('@/pages/ApprovalsPage'), 'ApprovalsPage'),
+})
+
+const approval = createRoute({
+  getParentRoute: () => shell,
+  path: '/approvals/$id',
+  component: lazyRouteComponent(() => import('@/pages/ApprovalsPage'), 'ApprovalPage'),
+})
+
+/** As with the overview: what the page does not know falls back to its default. */
+function incidentSearch(search: Record<string, unknown>): IncidentSearch {
+  const out: IncidentSearch = {}
+  const status = oneOf<StatusFilter>(INCIDENT_FILTERS, search.status)
+  const wanted = oneOf<IncidentClass>(INCIDENT_CLASSES, search.class)
+  if (status && status !== 'unresolved') out.status = status
+  if (wanted) out.class = wanted
+  return out
+}
+
+const incidents = createRoute({
+  getParentRoute: () => shell,
+  path: '/incidents',
+  validateSearch: incidentSearch,
+  component: lazyRouteComponent(() => import('@/pages/IncidentsPage'), 'IncidentsPage'),
+})
+
+const incident = createRoute({
+  getParentRoute: () => shell,
+  path: '/incidents/$id',
+  component: lazyRouteComponent(() => import('@/pages/IncidentsPage'), 'IncidentPage'),
+})
+
+const pages = [overview, customer, task, attempt, approvals, approval, incidents, incident, system]
 
 /** Every primitive in every state; only in development builds. */
 const workshop = createRoute({

@@ -1,7 +1,7 @@
 import { configureStore } from '@reduxjs/toolkit'
-import { api, devTeamApi } from '@/shared/api'
+import { api, type CustomerCard, devTeamApi } from '@/shared/api'
 import { pollTopic } from '@/shared/live/pollTopic'
-import { type LiveHost, type LiveSink, RealtimeClient } from '@/shared/live/realtimeClient'
+import { type LiveHost, type LiveSink, RealtimeClient, type TopicBatch } from '@/shared/live/realtimeClient'
 import {
   connectionChanged,
   heartbeatReceived,
@@ -31,6 +31,23 @@ export type AppStore = ReturnType<typeof createStore>
 const ACTIVITY_EVERY_MS = 1500
 const RESTART_MS = 2000
 
+/** Which fetched lists news makes out of date: approvals and incidents over all customers are not streamed. */
+function outdated(known: Record<string, CustomerCard>, batches: readonly TopicBatch[]) {
+  const dated = new Set<'Approval' | 'Incident'>()
+  for (const { changes } of batches) {
+    for (const { kind, id, set } of changes) {
+      if (kind === 'approval') dated.add('Approval')
+      if (kind === 'incident') dated.add('Incident')
+      if (kind !== 'customer' || !set) continue
+      const before = known[id]
+      if ('approvalsPending' in set && set.approvalsPending !== before?.approvalsPending)
+        dated.add('Approval')
+      if ('incidentsOpen' in set && set.incidentsOpen !== before?.incidentsOpen) dated.add('Incident')
+    }
+  }
+  return [...dated]
+}
+
 /** Wires the socket to the store: the client knows no Redux, the slices know no socket. */
 export function createLiveClient(store: AppStore, host: LiveHost): RealtimeClient {
   const { dispatch } = store
@@ -46,8 +63,10 @@ export function createLiveClient(store: AppStore, host: LiveHost): RealtimeClien
   const sink: LiveSink = {
     snapshot: (snapshot) => void dispatch(topicSnapshotReceived({ ...snapshot, at: Date.now() })),
     batches: (batches) => {
+      const dated = outdated(store.getState().devTeam.customers.byId, batches)
       dispatch(topicsFlushed({ batches, at: Date.now() }))
       if (batches.some(({ topic }) => topic.startsWith('customer:'))) refreshActivity()
+      if (dated.length > 0) dispatch(devTeamApi.util.invalidateTags(dated))
     },
     connection: (status) => void dispatch(connectionChanged({ status, at: Date.now() })),
     heartbeat: (metrics) => void dispatch(heartbeatReceived({ metrics, at: Date.now() })),

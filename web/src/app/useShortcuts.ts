@@ -22,9 +22,19 @@ function moveInList(step: 1 | -1): void {
   items[next]?.focus()
 }
 
+/** Brings the focus to an answer of the approval that has it, or of the first; only Enter gives it. */
+function toAnswer(answer: 'approve' | 'reject'): void {
+  const here = document.activeElement?.closest('[data-approval]')
+  const item = here ?? document.querySelector('[data-approval]:has([data-answer])')
+  item?.querySelector<HTMLElement>(`[data-answer=${answer}]`)?.focus()
+}
+
+const PAGES = { o: 'overview', a: 'approvals', i: 'incidents', s: 'system' } as const
+export type Page = (typeof PAGES)[keyof typeof PAGES]
+
 interface Actions {
   help: () => void
-  go: (page: 'overview' | 'system') => void
+  go: (page: Page) => void
 }
 
 /** Page-wide keys. Letters can be switched off and never act while somebody types or a dialog is open. */
@@ -39,8 +49,10 @@ export function useShortcuts({ help, go }: Actions): { letters: boolean; setLett
       if (document.querySelector('[role=dialog], [role=alertdialog]')) return
       const led = leader
       leader = event.key === 'g'
-      if (led && event.key === 'o') go('overview')
-      else if (led && event.key === 's') go('system')
+      const page = led ? PAGES[event.key as keyof typeof PAGES] : undefined
+      if (page) go(page)
+      else if (event.key === 'a') toAnswer('approve')
+      else if (event.key === 'r') toAnswer('reject')
       else if (event.key === '?') help()
       else if (event.key === 'j') moveInList(1)
       else if (event.key === 'k') moveInList(-1)

@@ -51,6 +51,21 @@ function Attempt({ fetched }: { fetched: AttemptView }) {
         <h1>{attempt.taskTitle}</h1>
         <OutcomeBadge outcome={attempt.outcome} />
       </PageTitle>
+      {attempt.awaitingApprovalId && (
+        <div style={{ marginBottom: 16 }}>
+          <Notice
+            tone="needs_you"
+            title="The attempt waits for a person"
+            action={
+              <Link to="/approvals/$id" params={{ id: attempt.awaitingApprovalId }}>
+                Show what is asked
+              </Link>
+            }
+          >
+            It holds no slot meanwhile, and its time limit stands still.
+          </Notice>
+        </div>
+      )}
       {attempt.reason && (
         <div style={{ marginBottom: 16 }}>
           <Notice tone={attempt.outcome === 'failed' ? 'error' : 'info'} title={attempt.reason.text} />

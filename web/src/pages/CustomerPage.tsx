@@ -2,9 +2,11 @@ import { getRouteApi } from '@tanstack/react-router'
 import { useMemo } from 'react'
 import { useSelector } from 'react-redux'
 import styled from 'styled-components'
+import { CustomerApprovals } from '@/features/approvals'
 import { AttemptList, CurrentAttempt } from '@/features/attempts'
 import { Activity, AddProject, CustomerCrumbs, CustomerHeader, ProjectList } from '@/features/customers'
 import { ExecutionControls } from '@/features/executions'
+import { CustomerIncidents } from '@/features/incidents'
 import { AddTask, Queue } from '@/features/tasks'
 import type { AttemptView } from '@/shared/api'
 import { idleText } from '@/shared/essentials'
@@ -13,11 +15,13 @@ import { usePageTitle } from '@/shared/lib/usePageTitle'
 import { useTopic } from '@/shared/live/LiveContext'
 import {
   type LiveRoot,
+  selectApprovals,
   selectAttempts,
   selectConnection,
   selectCustomer,
   selectCustomerError,
   selectCustomerTopicReady,
+  selectIncidents,
 } from '@/shared/state/selectors'
 import { Empty, Notice, Panel, SkeletonLines, t } from '@/shared/ui'
 import { PageTitle } from './parts'
@@ -80,6 +84,10 @@ function Work({ customerId, idle }: { customerId: string; idle: string }) {
   const attempts = useSelector((state: LiveRoot) => selectAttempts(state, customerId))
   const running = useMemo(() => attempts.filter(isRunning), [attempts])
   const finished = useMemo(() => attempts.filter((attempt) => !isRunning(attempt)), [attempts])
+  const approvals = useSelector((state: LiveRoot) => selectApprovals(state, customerId))
+  const incidents = useSelector((state: LiveRoot) => selectIncidents(state, customerId))
+  const waiting = approvals.filter(({ status }) => status === 'pending').length
+  const open = incidents.filter(({ status }) => status !== 'resolved').length
   const current = running[0]
   return (
     <Columns>
@@ -95,6 +103,16 @@ function Work({ customerId, idle }: { customerId: string; idle: string }) {
         </Panel>
       </div>
       <div data-first>
+        {approvals.length > 0 && (
+          <Panel title="Approvals" hint={waiting > 0 ? `${waiting} waiting` : undefined}>
+            <CustomerApprovals customerId={customerId} />
+          </Panel>
+        )}
+        {incidents.length > 0 && (
+          <Panel title="Incidents" hint={open > 0 ? `${open} open` : undefined}>
+            <CustomerIncidents customerId={customerId} />
+          </Panel>
+        )}
         <Panel title="Current attempt">
           {current ? (
             <CurrentAttempt key={current.id} attempt={current} />

@@ -1,4 +1,4 @@
-import { getRouteApi, useNavigate } from '@tanstack/react-router'
+import { getRouteApi } from '@tanstack/react-router'
 import { useCallback } from 'react'
 import styled from 'styled-components'
 import { AddCustomer } from '@/features/customers'
@@ -26,10 +26,10 @@ const renderControls = (card: CustomerCard) => <ExecutionControls card={card} co
 export function OverviewPage() {
   usePageTitle('Overview')
   const search = route.useSearch()
-  const navigate = useNavigate()
+  const navigate = route.useNavigate()
   const onSearch = useCallback(
     (change: Partial<OverviewSearch>) =>
-      void navigate({ to: '/overview', search: (before) => ({ ...before, ...change }), replace: true }),
+      void navigate({ search: (before) => ({ ...before, ...change }), replace: true }),
     [navigate],
   )
   return (

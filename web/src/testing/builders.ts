@@ -1,8 +1,10 @@
 import type {
+  ApprovalView,
   AttemptView,
   CustomerCard,
   ExecutorView,
   GateResult,
+  IncidentView,
   ProjectView,
   ProviderView,
   SessionView,
@@ -210,6 +212,55 @@ export function buildAttempt(part: Partial<AttemptView> = {}): AttemptView {
     gates: [],
     workspaceKept: false,
     workspacePath: null,
+    ...part,
+  }
+}
+
+export function buildApproval(part: Partial<ApprovalView> = {}): ApprovalView {
+  return {
+    kind: 'approval',
+    id: 'approval-1',
+    version: 1,
+    customerId: 'customer-1',
+    projectId: 'project-1',
+    taskId: 'task-1',
+    taskTitle: 'Sort the imports',
+    attemptId: 'attempt-1',
+    asks: 'agent_permission',
+    status: 'pending',
+    title: 'May the agent change ci.yml?',
+    detail: 'The project protects this file: ci.yml.',
+    data: { paths: ['ci.yml'] },
+    answer: null,
+    answeredBy: null,
+    requestedAt: AT,
+    expiresAt: '2036-11-25T10:00:00.000Z',
+    answeredAt: null,
+    ...part,
+  }
+}
+
+export function buildIncident(part: Partial<IncidentView> = {}): IncidentView {
+  return {
+    kind: 'incident',
+    id: 'incident-1',
+    version: 1,
+    customerId: 'customer-1',
+    projectId: 'project-1',
+    taskId: 'task-1',
+    taskTitle: 'Sort the imports',
+    attemptId: 'attempt-1',
+    class: 'INTERVENTION_REQUIRED',
+    code: 'host_refused',
+    status: 'open',
+    title: 'An agent wanted to reach a host that is not allowed',
+    evidence: { hosts: ['evil.test:443'] },
+    count: 1,
+    openedAt: AT,
+    lastAt: AT,
+    resolvedAt: null,
+    resolvedBy: null,
+    resolution: null,
     ...part,
   }
 }

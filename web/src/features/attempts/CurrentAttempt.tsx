@@ -42,6 +42,7 @@ export function CurrentAttempt({ attempt }: { attempt: AttemptView }) {
             </Link>
             {run > 1 && `, run ${run}`} · since {clockTime(attempt.startedAt)} · {attempt.executor}
             {attempt.frozen && ' · frozen'}
+            {attempt.awaitingApprovalId && ' · waits for approval'}
           </Muted>
         </div>
         <PhaseStepper attempt={attempt} />

@@ -13,13 +13,12 @@ import {
 } from 'lucide-react'
 import { createContext, memo, type ReactNode, useContext, useState } from 'react'
 import styled from 'styled-components'
-import { clockTime, plural, secondsBetween, shortDuration } from '@/shared/lib/format'
-import { Mono, Muted, t } from '@/shared/ui'
+import { clockTime, secondsBetween, shortDuration } from '@/shared/lib/format'
+import { FileChange, Mono, Muted, t } from '@/shared/ui'
 import { AnsiLine } from './AnsiLine'
 import { ansiColors } from './ansiColors'
-import { diffStat, lineDiff } from './lineDiff'
 import { settleLine } from './logBuffer'
-import type { Block, FileChange, PermissionBlock, TextBlock, ToolBlock, ToolState } from './session'
+import type { Block, PermissionBlock, TextBlock, ToolBlock, ToolState } from './session'
 
 const Item = styled.div`
   min-width: 0;
@@ -84,9 +83,6 @@ const Inside = styled.div`
     ${ansiColors}
   }
   [data-line] { min-height: 18px; white-space: pre; width: max-content; min-width: 100%; }
-  [data-line='added'] { background: var(--dt-add); }
-  [data-line='deleted'] { background: var(--dt-del); }
-  [data-line='gap'] { color: ${t.color.muted}; }
 `
 
 /** Which steps, by ordinal, a reader opened or closed: a step that is scrolled back into sight is as it was left. */
@@ -224,7 +220,7 @@ function Tool({ block }: { block: ToolBlock }) {
       {() => (
         <>
           {block.changes.map((change, index) => (
-            <Change key={index} change={change} />
+            <FileChange key={index} change={change} />
           ))}
           {block.output !== '' && <Output text={block.output} />}
           {block.changes.length === 0 && block.output === '' && <Muted>It shows nothing.</Muted>}
@@ -247,28 +243,5 @@ function Output({ text }: { text: string }) {
           </div>
         ))}
     </pre>
-  )
-}
-
-const SIGN = { added: '+', deleted: '−', same: ' ', gap: '⋯' }
-
-function Change({ change }: { change: FileChange }) {
-  const lines = lineDiff(change.before, change.after)
-  const { added, deleted } = diffStat(lines)
-  return (
-    <section aria-label={`Change of ${change.path}`}>
-      <Mono>{change.path}</Mono>{' '}
-      <Muted>
-        +{added} −{deleted} ({plural(added + deleted, 'line')})
-      </Muted>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling part must be reachable by keyboard */}
-      <pre tabIndex={0}>
-        {lines.map(({ kind, text }, index) => (
-          <div key={index} data-line={kind}>
-            {SIGN[kind]} {text}
-          </div>
-        ))}
-      </pre>
-    </section>
   )
 }

@@ -1,4 +1,13 @@
-import { Circle, Hand, LayoutGrid, Pause, Play, TriangleAlert } from 'lucide-react'
+import {
+  Circle,
+  Hand,
+  LayoutGrid,
+  MessageCircleQuestionMark,
+  OctagonAlert,
+  Pause,
+  Play,
+  TriangleAlert,
+} from 'lucide-react'
 import type { ComponentType } from 'react'
 import styled from 'styled-components'
 import { plural } from '@/shared/lib/format'
@@ -29,7 +38,7 @@ const Chip = styled.button`
   &:hover { background: ${t.color.sunken}; }
   &[data-count='0'] { color: ${t.color.muted}; b { font-weight: 500; } }
   &:not([data-count='0']) {
-    &[data-filter='needs_you'] { border-color: ${t.color.needsYou}; svg, b { color: ${t.color.needsYou}; } }
+    &[data-filter='needs_you'], &[data-filter='approvals'], &[data-filter='incidents'] { border-color: ${t.color.needsYou}; svg, b { color: ${t.color.needsYou}; } }
     &[data-filter='error'] { border-color: ${t.color.error}; svg, b { color: ${t.color.error}; } }
     &[data-filter='active'] { svg, b { color: ${t.color.active}; } }
     &[data-filter='paused'] { svg, b { color: ${t.color.paused}; } }
@@ -45,6 +54,8 @@ const Chip = styled.button`
 const CHIP: Record<OverviewFilter, [ComponentType<{ 'aria-hidden'?: boolean }>, string]> = {
   all: [LayoutGrid, 'All'],
   needs_you: [Hand, 'Needs you'],
+  approvals: [MessageCircleQuestionMark, 'Approvals'],
+  incidents: [OctagonAlert, 'Incidents'],
   error: [TriangleAlert, 'Error'],
   active: [Play, 'Active'],
   paused: [Pause, 'Paused'],
@@ -56,12 +67,15 @@ interface Props {
   onFilter: (filter: OverviewFilter) => void
 }
 
+/** What should not be there takes no room while it is not. */
+const ONLY_IF_ANY: ReadonlySet<OverviewFilter> = new Set(['approvals', 'incidents'])
+
 /** Who needs me? Counts that are filters. */
 export function AttentionStrip({ filter, onFilter }: Props) {
   const counts = useAttentionCounts()
   return (
     <Strip role="group" aria-label="Filter customers">
-      {FILTERS.map((each) => {
+      {FILTERS.filter((each) => !ONLY_IF_ANY.has(each) || counts[each] > 0 || filter === each).map((each) => {
         const [Icon, word] = CHIP[each]
         return (
           <Chip

@@ -30,5 +30,14 @@ it('filters by state and by text', () => {
 })
 
 it('counts each filter without the archived', () => {
-  expect(attentionCounts(cards)).toEqual({ all: 6, needs_you: 1, error: 1, active: 2, paused: 1, queued: 0 })
+  expect(attentionCounts(cards)).toEqual({
+    all: 6,
+    needs_you: 1,
+    approvals: 0,
+    incidents: 0,
+    error: 1,
+    active: 2,
+    paused: 1,
+    queued: 0,
+  })
 })

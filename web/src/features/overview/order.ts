@@ -1,10 +1,27 @@
 import type { CustomerCard } from '@/shared/api'
 import { PRIORITY_WEIGHT, type ShownStatus, shownStatus } from '@/shared/lib/words'
 
-export type OverviewFilter = 'all' | 'needs_you' | 'error' | 'active' | 'paused' | 'queued'
+export type OverviewFilter =
+  | 'all'
+  | 'needs_you'
+  | 'approvals'
+  | 'incidents'
+  | 'error'
+  | 'active'
+  | 'paused'
+  | 'queued'
 export type OverviewSort = 'attention' | 'name' | 'progress' | 'health' | 'remaining'
 
-export const FILTERS: readonly OverviewFilter[] = ['all', 'needs_you', 'error', 'active', 'paused', 'queued']
+export const FILTERS: readonly OverviewFilter[] = [
+  'all',
+  'needs_you',
+  'approvals',
+  'incidents',
+  'error',
+  'active',
+  'paused',
+  'queued',
+]
 export const SORTS: readonly OverviewSort[] = ['attention', 'name', 'progress', 'health', 'remaining']
 
 export const SORT_NAME: Record<OverviewSort, string> = {
@@ -49,6 +66,8 @@ export function matches(card: CustomerCard, filter: OverviewFilter, text: string
   if (text !== '' && !card.name.toLowerCase().includes(text.toLowerCase())) return false
   if (filter === 'all') return true
   if (filter === 'needs_you') return card.needsYou > 0
+  if (filter === 'approvals') return card.approvalsPending > 0
+  if (filter === 'incidents') return card.incidentsOpen > 0
   return card.executionStatus === filter
 }
 
@@ -69,7 +88,16 @@ export function orderedIds(
 export type AttentionCounts = Record<OverviewFilter, number>
 
 export function attentionCounts(cards: Iterable<CustomerCard>): AttentionCounts {
-  const counts: AttentionCounts = { all: 0, needs_you: 0, error: 0, active: 0, paused: 0, queued: 0 }
+  const counts: AttentionCounts = {
+    all: 0,
+    needs_you: 0,
+    approvals: 0,
+    incidents: 0,
+    error: 0,
+    active: 0,
+    paused: 0,
+    queued: 0,
+  }
   for (const card of cards) {
     for (const filter of FILTERS) if (matches(card, filter, '')) counts[filter] += 1
   }

@@ -10,9 +10,24 @@ import {
 type ApiRequest = Omit<FetchArgs, 'headers'> & { headers?: Record<string, string | null | undefined> }
 type ApiQuery = BaseQueryFn<ApiRequest, unknown, FetchBaseQueryError>
 
+/** A parameter with several values stands there several times. */
+function queryOf(params: Record<string, unknown>): string {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(params)) {
+    for (const each of Array.isArray(value) ? value : [value]) {
+      if (each !== undefined && each !== null) query.append(name, String(each))
+    }
+  }
+  return query.toString()
+}
+
 // Absolute, since `fetch` outside a browser refuses relative addresses.
 const raw: ApiQuery = ({ headers = {}, ...request }, api, extra) => {
-  const send = fetchBaseQuery({ baseUrl: window.location.origin, credentials: 'same-origin' })
+  const send = fetchBaseQuery({
+    baseUrl: window.location.origin,
+    credentials: 'same-origin',
+    paramsSerializer: queryOf,
+  })
   const given = Object.entries(headers).filter(
     (each): each is [string, string] => typeof each[1] === 'string',
   )
@@ -32,6 +47,6 @@ const baseQuery: ApiQuery = async (args, api, extra) => {
 export const devTeamApi = createApi({
   reducerPath: 'devTeamApi',
   baseQuery,
-  tagTypes: ['Session', 'Task', 'Activity', 'Provider', 'Price'],
+  tagTypes: ['Session', 'Task', 'Activity', 'Provider', 'Price', 'Approval', 'Incident'],
   endpoints: () => ({}),
 })

@@ -6,6 +6,9 @@ import type * as wire from './generated/endpoints'
 
 export type {
   ActivityPage,
+  ApprovalKind,
+  ApprovalStatus,
+  ApprovalView,
   AttemptView,
   CallView,
   CustomerInput,
@@ -23,6 +26,9 @@ export type {
   GateStage,
   GuidanceView,
   HealthPart,
+  IncidentClass,
+  IncidentStatus,
+  IncidentView,
   OutputPage,
   PauseMode,
   PhaseSpan,
@@ -95,6 +101,8 @@ export type EntityView =
   | wire.TaskView
   | wire.ExecutionView
   | wire.AttemptView
+  | wire.ApprovalView
+  | wire.IncidentView
   | wire.WorkerView
   | wire.SystemTotals
 export type EntityKind = EntityView['kind']

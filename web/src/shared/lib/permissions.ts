@@ -5,6 +5,8 @@ export type Permission =
   | 'command'
   | 'retry_task'
   | 'guide_attempt'
+  | 'answer_approval'
+  | 'take_over'
   | 'create_customer'
   | 'manage_users'
   | 'manage_providers'
@@ -13,6 +15,8 @@ const ROLES: Record<Permission, readonly Role[]> = {
   command: ['admin', 'project_manager'],
   retry_task: ['admin', 'project_manager', 'developer'],
   guide_attempt: ['admin', 'project_manager', 'developer'],
+  answer_approval: ['admin', 'project_manager'],
+  take_over: ['admin', 'project_manager', 'developer'],
   create_customer: ['admin', 'project_manager'],
   manage_users: ['admin'],
   manage_providers: ['admin'],
@@ -22,6 +26,8 @@ const DOES: Record<Permission, string> = {
   command: 'steer executions and queues',
   retry_task: 'retry tasks',
   guide_attempt: 'give guidance to agents',
+  answer_approval: 'answer what waits for approval',
+  take_over: 'take tasks over',
   create_customer: 'create customers',
   manage_users: 'manage users',
   manage_providers: 'manage model providers',

@@ -6,6 +6,11 @@ async function say(what: (toast: typeof import('sonner')['toast']) => void): Pro
   what(toast)
 }
 
+/** Says that something happened, with a way to it. */
+export function announce(text: string, action: string, go: () => unknown): void {
+  void say((toast) => toast(text, { duration: 12_000, action: { label: action, onClick: () => void go() } }))
+}
+
 /**
  * Waits for a command's answer and says on screen how it went; null means done. A refusal is returned for those
  * who show it beside their form (`quiet`), else it is a toast.

@@ -9,7 +9,8 @@ export interface Form<T> {
   errors: Record<string, string>
   problem: Problem | null
   sending: boolean
-  submit: () => Promise<void>
+  /** Sends the values, with those given instead of what stands in the form. */
+  submit: (part?: Partial<T>) => Promise<void>
   reset: () => void
   /** Other values, with nothing said against them. */
   replace: (values: T) => void
@@ -49,12 +50,13 @@ export function useForm<T extends object>({ initial, check, send, done, onDone }
   }
   const reset = () => replace(initial)
 
-  const submit = async () => {
-    const wrong = check?.(values) ?? {}
+  const submit = async (part?: Partial<T>) => {
+    const sent = { ...values, ...part }
+    const wrong = check?.(sent) ?? {}
     setOwn(wrong)
     if (Object.keys(wrong).length > 0 || sending) return
     setSending(true)
-    const refusal = await runCommand(send(values, key.current), { done: done?.(values), quiet: true })
+    const refusal = await runCommand(send(sent, key.current), { done: done?.(sent), quiet: true })
     setSending(false)
     setProblem(refusal)
     if (refusal) {

@@ -14,6 +14,8 @@ const MARKER: Record<EntityKind, string> = {
   task: 'title',
   execution: 'status',
   attempt: 'phases',
+  approval: 'title',
+  incident: 'title',
   worker: 'host',
   system: 'customers',
 }

@@ -29,8 +29,8 @@ function fromOverview(topic: string, { epoch, seq, customers, system }: Overview
 }
 
 function fromCustomer(topic: string, snapshot: CustomerSnapshot): TopicSnapshot {
-  const { epoch, seq, customer, execution, projects, tasks, attempts } = snapshot
-  const entities: EntityView[] = [customer, ...projects, ...tasks, ...attempts]
+  const { epoch, seq, customer, execution, projects, tasks, attempts, approvals, incidents } = snapshot
+  const entities: EntityView[] = [customer, ...projects, ...tasks, ...attempts, ...approvals, ...incidents]
   if (execution) entities.push(execution)
   return { topic, epoch, seq, entities }
 }

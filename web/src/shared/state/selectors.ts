@@ -1,8 +1,10 @@
 import { createSelector } from '@reduxjs/toolkit'
 import type {
+  ApprovalView,
   AttemptView,
   CustomerCard,
   ExecutionView,
+  IncidentView,
   ProjectView,
   SystemTotals,
   TaskView,
@@ -37,7 +39,7 @@ export const selectCustomer = (state: LiveRoot, id: string): CustomerCard | unde
   (topicOf(state, id)?.entities.customer?.[id] as CustomerCard | undefined) ?? selectCard(state, id)
 
 const rows =
-  <T>(kind: 'task' | 'project' | 'attempt' | 'execution') =>
+  <T>(kind: 'task' | 'project' | 'attempt' | 'execution' | 'approval' | 'incident') =>
   (state: LiveRoot, customerId: string): Record<string, T> =>
     (topicOf(state, customerId)?.entities[kind] as Record<string, T> | undefined) ?? NONE
 
@@ -45,6 +47,25 @@ export const selectTaskTable = rows<TaskView>('task')
 export const selectProjectTable = rows<ProjectView>('project')
 export const selectAttemptTable = rows<AttemptView>('attempt')
 export const selectExecutionTable = rows<ExecutionView>('execution')
+const selectApprovalTable = rows<ApprovalView>('approval')
+const selectIncidentTable = rows<IncidentView>('incident')
+
+export const selectApprovals = createSelector([selectApprovalTable], (table) => Object.values(table))
+export const selectIncidents = createSelector([selectIncidentTable], (table) => Object.values(table))
+
+/** What waits for a person, and what went wrong and is not settled, over all customers in sight. */
+export const selectWaiting = createSelector(
+  [(state: LiveRoot) => state.devTeam.customers.byId],
+  (customers) => {
+    let approvals = 0
+    let incidents = 0
+    for (const card of Object.values(customers)) {
+      approvals += card.approvalsPending
+      incidents += card.incidentsOpen
+    }
+    return { approvals, incidents }
+  },
+)
 
 /** The queue in its order. */
 export const selectTasks = createSelector([selectTaskTable], (table) =>

@@ -1,0 +1,2 @@
+export { ApprovalInbox, CustomerApprovals, OneApproval } from './Approvals'
+export { ApprovalToasts } from './ApprovalToasts'

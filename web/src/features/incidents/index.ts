@@ -1,0 +1,2 @@
+export { CustomerIncidents, IncidentInbox, OneIncident } from './Incidents'
+export type { IncidentSearch } from './search'
