@@ -87,6 +87,29 @@ def test_project_says_who_does_its_tasks(running: Running) -> None:
     assert cli.refused(*add, "C", "--executor", "native", "--budget", "0")
 
 
+def test_rules_and_tasks_say_who_does_what(running: Running) -> None:
+    cli = running.cli
+    cli.ok("customer", "add", "Rules Ltd")
+    rules = '[{"when": {"kinds": ["bug"]}, "choices": [{"executor": "claude", "model": "m"}, {"executor": "native"}]}]'
+    made = cli.json("project", "add", "Rules Ltd", "--repository", "library", "--name", "R", "--routes", rules)
+    assert made["routes"][0]["choices"][0] == {"executor": "claude", "model": "m"}
+    edit = ("project", "edit", "Rules Ltd", "--routes")
+    assert "no JSON" in cli.refused(*edit, "{")
+    assert "agentCommand" in cli.refused(*edit, '{"choices": [{"executor": "acp"}]}')
+    assert cli.json(*edit, '{"choices": [{"executor": "acp"}]}', "--agent-command", "own")["agentCommand"] == ["own"]
+    assert cli.json(*edit, "[]")["routes"] == []
+    add = ("task", "add", "Rules Ltd", "Mend it")
+    task = cli.json(*add, "--kind", "Bug", "--label", "ui", "--label", "ui", "--executor", "qwen", "--model", "m")
+    assert (task["taskKind"], task["labels"], task["executor"], task["model"]) == ("bug", ["ui"], "qwen", "m")
+    assert "is no executor" in cli.refused(*add, "--executor", "magic")
+    assert "single word" in cli.refused(*add, "--kind", "two words")
+    shown = cli.ok("task", "show", task["id"])
+    assert "qwen with m" in shown and "unknown" in shown
+    changed = cli.json("task", "edit", task["id"], "--executor", "any", "--no-labels", "--estimate", "60")
+    assert (changed["executor"], changed["labels"], changed["size"]) == (None, [], "small")
+    assert "Kind of task" in cli.ok("executors", "list", "--by-kind")
+
+
 def test_session_is_printed_and_guidance_given(running: Running) -> None:
     task = running.cli.json("task", "add", running.customer(), "Talk")
     execution = running.world.execution(task["customerId"])

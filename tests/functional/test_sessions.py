@@ -134,7 +134,7 @@ def test_executors_are_measured_by_finished_attempts_in_scope(world: World) -> N
     assert native["meanCostUsd"] == 0.5, "an attempt whose price is unknown is left out"
     assert native["installed"] is True and executors["command"]["takesGuidance"] is False
     assert executors["opencode"]["package"].startswith("opencode-ai@")
-    assert executors["codex"]["medianSeconds"] is None
+    assert executors["codex"]["medianSeconds"] is None and executors["codex"]["byKind"] == []
     outsider = world.caller(Role.VIEWER, {world.customer()})
     seen = {each["name"]: each for each in outsider.get("/executors").json()["executors"]}
     assert (seen["native"]["attempts"], seen["native"]["meanCostUsd"]) == (0, None)
@@ -151,3 +151,26 @@ def test_model_calls_are_listed_one_by_one_as_they_were_metered(world: World) ->
     ]
     assert calls[0]["model"] == "m"
     assert world.admin.get(f"/attempts/{new_id()}/calls").status_code == 404
+
+
+def test_executors_are_measured_by_kind_of_task_and_trials_do_not_count(world: World) -> None:
+    customer = world.customer()
+    project, execution = world.project(customer), world.execution(customer)
+    provider = world.provider()
+    for kind, outcome, cost in (
+        ("bug", "succeeded", 0.5),
+        ("bug", "failed", 1.5),
+        ("docs", "succeeded", 0.25),
+        ("executor-check", "succeeded", 9.0),
+    ):
+        task = world.task(customer, project)
+        with world.database.transaction() as connection:
+            connection.execute(sql("UPDATE tasks SET kind = :kind WHERE id = :id"), {"kind": kind, "id": task})
+        phase = "monitoring" if outcome == "succeeded" else "execution"
+        made = world.attempt(customer, project, task, execution, executor="native", outcome=outcome, phase=phase)
+        call(world, made, provider, cost)
+    executors = {each["name"]: each for each in world.admin.get("/executors").json()["executors"]}
+    native = executors["native"]
+    assert (native["attempts"], native["succeeded"], native["meanCostUsd"]) == (3, 2, 0.75)
+    figures = [(each["kind"], each["attempts"], each["succeeded"], each["meanCostUsd"]) for each in native["byKind"]]
+    assert figures == [("bug", 2, 1, 1.0), ("docs", 1, 1, 0.25)]
