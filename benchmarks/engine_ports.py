@@ -111,7 +111,7 @@ def no_tools(database: Database, root: Path) -> Tools:
         deliveries=repository,
         executors={"command": NoExecutor()},
         verifier=Verifier(database, utc_now, NoGates(), repository, GuardedHttpProbe(Reach.OFF)),
-        message=lambda job, evidence: job.title,
+        message=lambda job, evidence, gates: job.title,
         sweep=lambda attempt_id: 0,
         asker=PersonAsker(database, utc_now),
     )

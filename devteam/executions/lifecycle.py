@@ -104,6 +104,7 @@ _COLUMNS = frozenset(
         "route",
         "passed_over",
         "session_id",
+        "base_moves",
     }
 )
 _JSON_COLUMNS = frozenset({"diff_stat", "fence", "passed_over"})

@@ -67,6 +67,13 @@ class Job:
     refused_commands: tuple[str, ...] = ()
     session_id: str | None = None
     again: Again | None = None
+    author_name: str | None = None
+    author_email: str | None = None
+    """Who stands as the author of what is delivered; None is DevTeam itself."""
+    used_model: str | None = None
+    """The model that the newest call went to."""
+    base_moves: int = 0
+    """How often the base moved under the delivery so far."""
     routing: Routing | None = None
     """What the executor is chosen from; None where nothing is to be chosen."""
     route: str | None = None

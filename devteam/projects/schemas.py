@@ -10,6 +10,7 @@ from devteam.kit.db import Row
 from devteam.kit.wire import Input, UtcTime, View
 from devteam.projects.egress import EgressAllow
 from devteam.projects.gates import Command, Gate, GateStage, check_gate_names
+from devteam.projects.identity import AuthorEmail, AuthorName
 from devteam.projects.protection import DEFAULT_PROTECTED_PATHS, DEFAULT_REFUSED_COMMANDS
 from devteam.projects.protection_fields import ProtectedPaths, RefusedCommands
 from devteam.projects.routing import ROUTES, RouteRule, uses_own_agent
@@ -60,6 +61,8 @@ class ProjectInput(Input):
     budget_usd: float | None = Field(default=None, gt=0, le=1e6)
     egress_allow: EgressAllow = Field(default=[], max_length=200)
     routes: list[RouteRule] = Field(default=[], max_length=50)
+    author_name: AuthorName | None = None
+    author_email: AuthorEmail | None = None
     protected_paths: ProtectedPaths = Field(default=list(DEFAULT_PROTECTED_PATHS))
     refused_commands: RefusedCommands = Field(default=list(DEFAULT_REFUSED_COMMANDS))
 
@@ -88,6 +91,8 @@ class ProjectPatch(Input):
     egress_allow: EgressAllow | None = Field(default=None, max_length=200)
     agent_command: list[str] | None = Field(default=None, min_length=1, max_length=50)
     routes: list[RouteRule] | None = Field(default=None, max_length=50)
+    author_name: AuthorName | None = None
+    author_email: AuthorEmail | None = None
     protected_paths: ProtectedPaths | None = None
     refused_commands: RefusedCommands | None = None
     archived: bool | None = None
@@ -114,6 +119,8 @@ class ProjectView(View):
     budget_usd: float | None
     egress_allow: list[str]
     routes: list[RouteRule]
+    author_name: str | None
+    author_email: str | None
     protected_paths: list[str]
     refused_commands: list[str]
     delivery_mode: DeliveryMode
@@ -138,6 +145,8 @@ class ProjectView(View):
             budget_usd=row.budget_usd,
             egress_allow=row.egress_allow,
             routes=ROUTES.validate_python(row.routes),
+            author_name=row.author_name,
+            author_email=row.author_email,
             protected_paths=row.protected_paths,
             refused_commands=row.refused_commands,
             delivery_mode=row.delivery_mode,

@@ -41,11 +41,12 @@ class ProjectService:
                 change.connection.execute(
                     sql(
                         """INSERT INTO projects (id, customer_id, name, repository, base_branch, executor,
-                               agent_command, model, budget_usd, egress_allow, routes, protected_paths,
-                               refused_commands, delivery_mode, gates, monitoring_window_seconds, created_at)
+                               author_name, author_email, agent_command, model, budget_usd, egress_allow, routes,
+                               protected_paths, refused_commands, delivery_mode, gates, monitoring_window_seconds,
+                               created_at)
                            VALUES (:id, :customer_id, :name, :repository, :base_branch, :executor,
-                               CAST(:agent_command AS jsonb), :model, :budget_usd, CAST(:egress_allow AS jsonb),
-                               CAST(:routes AS jsonb), CAST(:protected_paths AS jsonb),
+                               :author_name, :author_email, CAST(:agent_command AS jsonb), :model, :budget_usd,
+                               CAST(:egress_allow AS jsonb), CAST(:routes AS jsonb), CAST(:protected_paths AS jsonb),
                                CAST(:refused_commands AS jsonb), :delivery_mode, CAST(:gates AS jsonb), :window,
                                :now)"""
                     ),
@@ -61,6 +62,8 @@ class ProjectService:
                         "budget_usd": wanted.budget_usd,
                         "egress_allow": json.dumps(wanted.egress_allow),
                         "routes": _json(wanted.routes),
+                        "author_name": wanted.author_name,
+                        "author_email": wanted.author_email,
                         "protected_paths": json.dumps(wanted.protected_paths),
                         "refused_commands": json.dumps(wanted.refused_commands),
                         "delivery_mode": wanted.delivery_mode.value,
@@ -113,6 +116,7 @@ class ProjectService:
                 """UPDATE projects SET name = :name, delivery_mode = :delivery_mode, gates = CAST(:gates AS jsonb),
                        monitoring_window_seconds = :window, model = :model, budget_usd = :budget_usd,
                        agent_command = CAST(:agent_command AS jsonb), routes = CAST(:routes AS jsonb),
+                       author_name = :author_name, author_email = :author_email,
                        egress_allow = CAST(:egress_allow AS jsonb), protected_paths = CAST(:protected_paths AS jsonb),
                        refused_commands = CAST(:refused_commands AS jsonb),
                        archived_at = CASE WHEN :archived THEN coalesce(archived_at, :now) END, version = version + 1
@@ -125,6 +129,8 @@ class ProjectService:
                 "gates": _json(before.gates) if "gates" not in values else json.dumps(values["gates"]),
                 "agent_command": None if agent_command is None else json.dumps(agent_command),
                 "routes": _json(before.routes) if "routes" not in values else json.dumps(values["routes"]),
+                "author_name": values.get("author_name", before.author_name),
+                "author_email": values.get("author_email", before.author_email),
                 "window": values.get("monitoring_window_seconds", before.monitoring_window_seconds),
                 "model": values.get("model", before.model),
                 "budget_usd": values.get("budget_usd", before.budget_usd),

@@ -28,6 +28,9 @@ def load_job(database: Database, attempt_id: UUID, run: int) -> Job:
             sql(
                 """SELECT a.*, t.title, t.description, t.command, t.acceptance_criteria, p.repository, p.base_branch,
                        p.delivery_mode, p.gates, p.monitoring_window_seconds, p.agent_command, p.budget_usd,
+                       p.author_name, p.author_email,
+                       (SELECT m.model FROM attempt_calls m WHERE m.attempt_id = a.id ORDER BY m.id DESC LIMIT 1)
+                           AS used_model,
                        p.egress_allow, p.protected_paths,
                        p.refused_commands,
                        q.kind AS wanted, q.base_attempt_id, q.from_round, q.from_ordinal, q.start_commit,
@@ -79,6 +82,10 @@ def load_job(database: Database, attempt_id: UUID, run: int) -> Job:
         refused_commands=tuple(row.refused_commands),
         session_id=row.session_id,
         again=None if row.wanted is None else _again(row),
+        author_name=row.author_name,
+        author_email=row.author_email,
+        used_model=row.used_model,
+        base_moves=row.base_moves,
         routing=None if row.executor == PERSON else _routing(row),
         route=row.route,
         passed_over={_choice(entry): Obstacle(entry["code"], entry["text"]) for entry in row.passed_over},

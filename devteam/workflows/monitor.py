@@ -17,6 +17,7 @@ from devteam.projects.gates import GateStage, RepositoryGate
 from devteam.projects.schemas import DeliveryMode
 from devteam.workflows.handle import RunHandle, Stopped
 from devteam.workflows.jobs import load_job
+from devteam.workflows.merge_queue import MergeQueue
 from devteam.workflows.output import OutputLog
 from devteam.workflows.patience import patiently
 from devteam.workflows.run_attempt import Tools
@@ -36,6 +37,7 @@ class DeliveryWatch:
         self._handle = handle
         self._ref = handle.ref
         self._clock = clock
+        self._queue = MergeQueue(tools.database)
         self._output = OutputLog(tools.lifecycle, handle.ref)
 
     def look(self) -> None:
@@ -120,7 +122,8 @@ class DeliveryWatch:
         if job.merged_commit is None:
             self._tools.lifecycle.end_monitoring(self._ref, Monitoring.REGRESSED, reason=reason)
             return
-        result = self._tools.deliveries.revert(job, reason, self._before_push)
+        with self._queue.turn(job, self._handle):
+            result = self._tools.deliveries.revert(job, reason, self._before_push)
         if isinstance(result, DeliveryConflict):
             reason += " It could not be reverted by itself: later changes touch the same places."
             self._tools.lifecycle.end_monitoring(self._ref, Monitoring.REGRESSED, reason=reason)

@@ -6,7 +6,7 @@ finds out what an earlier run of it already did, so repeating one is harmless.
 """
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from devteam.executions.ports import (
 )
 from devteam.executions.requests import RequestKind
 from devteam.incidents.repository import critical_of
-from devteam.kit.db import UNAVAILABLE, Database
+from devteam.kit.db import UNAVAILABLE, Database, sql
 from devteam.kit.errors import DevTeamError, Fenced, Refused
 from devteam.kit.log import get_logger
 from devteam.projects.gates import BuiltinGate, Gate, GateStage, HttpGate
@@ -37,12 +37,15 @@ from devteam.tasks.model import TaskStatus
 from devteam.workflows.desk import BLOCKED
 from devteam.workflows.handle import RunHandle, Stopped
 from devteam.workflows.jobs import load_job
+from devteam.workflows.merge_queue import MergeQueue
 from devteam.workflows.output import OutputLog
 from devteam.workflows.patience import patiently
 from devteam.workflows.quality import Checkers, LicenceOf, QualityAssurance
 from devteam.workflows.route import Router, passed_over
 from devteam.workflows.verify import Note, Verifier, gate_record
 
+MAX_BASE_MOVES = 5
+"""How often the base may move under a delivery; each time the work is rebased and verified again."""
 MAX_ROUNDS = 3
 """Rounds of quality assurance: the first, and two after a gate failed or the base moved under the delivery."""
 BEGIN = "begin"
@@ -61,7 +64,7 @@ class Tools:
     deliveries: Deliveries
     executors: dict[str, Executor]
     verifier: Verifier
-    message: Callable[[Job, str], str]
+    message: Callable[[Job, str, Sequence[str]], str]
     sweep: Callable[[str], int]
     asker: Asker
     licence_of: LicenceOf = lambda _workspace, _ecosystem, _name: None
@@ -76,6 +79,7 @@ class AttemptPhases:
         self._handle = handle
         self._ref = handle.ref
         self._lifecycle = tools.lifecycle
+        self._queue = MergeQueue(tools.database)
         self._router = Router(tools.executors, tools.workspaces)
         if handle.output is None:
             handle.output = OutputLog(tools.lifecycle, handle.ref)
@@ -282,7 +286,7 @@ class AttemptPhases:
         failed = self._quality(job).check(folder, by_agent=executor.iterates)
         if not failed and self._ignores_remarks(job):
             failed.append(self._same_as_before())
-        if failed and executor.iterates and job.round < MAX_ROUNDS:
+        if failed and executor.iterates and job.round - job.base_moves < MAX_ROUNDS:
             return self._send_back(job, failed[0])
         if failed:
             return self._fail("gate_failed", _failure(failed[0]))
@@ -329,8 +333,9 @@ class AttemptPhases:
             self._output.note("Nothing needed to change; there is nothing to deliver")
             self._end(job, Ending(Outcome.SUCCEEDED, TaskStatus.COMPLETED, "no_change", "Nothing needed to change."))
             return END
-        message = self._tools.message(job, self._evidence(job))
-        with self._handle.effect():
+        passed = self._passed(job)
+        message = self._tools.message(job, _evidence(job, passed), passed)
+        with self._queue.turn(job, self._handle), self._handle.effect():
             result = self._tools.deliveries.deliver(job, message, self._before_push)
         if isinstance(result, DeliveryConflict):
             paths = ", ".join(result.paths[:5])
@@ -356,13 +361,15 @@ class AttemptPhases:
         return END
 
     def _verify_again(self, job: Job, moved: BaseMoved) -> str:
-        if job.round >= MAX_ROUNDS:
-            return self._block("base_keeps_moving", "The base moved again while the rebased work was verified.")
+        if job.base_moves >= MAX_BASE_MOVES:
+            text = f"The base moved {job.base_moves + 1} times, each time while the rebased work was verified."
+            return self._block("base_keeps_moving", text)
         self._output.note(f"The base moved to {moved.base_commit[:12]}; the work was rebased and is verified again")
         self._enter(
             Phase.QUALITY_ASSURANCE,
             base_commit=moved.base_commit,
             work_commit=moved.work_commit,
+            base_moves=job.base_moves + 1,
             round=job.round + 1,
         )
         return Phase.QUALITY_ASSURANCE
@@ -373,14 +380,17 @@ class AttemptPhases:
         if stop is not None:
             raise Stopped(stop)
 
-    def _evidence(self, job: Job) -> str:
-        gates = [gate.name for gate in job.gates_of(GateStage.POST_TASK)]
-        parts = []
-        if gates:
-            parts.append(f"Gates passed: {', '.join(gates)}.")
-        if job.criteria:
-            parts.append(f"Acceptance criteria met: {len(job.criteria)}.")
-        return " ".join(parts)
+    def _passed(self, job: Job) -> list[str]:
+        """The gates that passed on the work as it is delivered."""
+        with self._tools.database.statement() as connection:
+            rows = connection.execute(
+                sql(
+                    """SELECT name FROM gate_results WHERE attempt_id = :id AND round = :round AND passed
+                       AND stage IN ('post_task', 'post_execution') ORDER BY id"""
+                ),
+                {"id": job.ref.attempt_id, "round": job.round},
+            )
+            return [str(name) for name in rows.scalars()]
 
     # --- endings ---
 
@@ -440,6 +450,15 @@ class AttemptPhases:
 
     def _sinks(self) -> tuple[Note, Note]:
         return self._output.write, self._output.note
+
+
+def _evidence(job: Job, passed: Sequence[str]) -> str:
+    parts = []
+    if passed:
+        parts.append(f"Gates passed: {', '.join(passed)}.")
+    if job.criteria:
+        parts.append(f"Acceptance criteria met: {len(job.criteria)}.")
+    return " ".join(parts)
 
 
 def _nobody(decision: Decision) -> tuple[str, str]:

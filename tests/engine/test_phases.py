@@ -5,11 +5,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from devteam.access.model import ENGINE
 from devteam.adapters.git.attempts import task_branch
 from devteam.executions.model import Phase
+from devteam.kit.db import sql
 from devteam.projects.schemas import ProjectPatch
+from devteam.workflows.merge_queue import turn_key
+from devteam.workflows.run_attempt import MAX_BASE_MOVES
 from tests.engine.world import Engine, eventually, gate, is_root
 from tests.integration.git_projects import git
 
@@ -277,7 +281,87 @@ def test_a_base_that_keeps_moving_blocks_the_task(working: Engine) -> None:
     case.run()
     reason = case.view(task).status_reason
     assert reason is not None and reason.code == "base_keeps_moving"
-    assert case.attempt(task).round == 3
+    assert case.attempt(task).round == 1 + MAX_BASE_MOVES
+
+
+def test_a_push_that_comes_between_our_look_and_our_push_means_another_round(working: Engine) -> None:
+    """The repository takes somebody else's commit at the very moment of ours, which git then refuses."""
+    case = working.customer(author_name="Ada Lovelace", author_email="ada@example.org", gates=[gate("true")])
+    theirs, bare = case.folder / "racer", case.repository.bare
+    git(case.folder, "clone", "--quiet", str(bare), str(theirs))
+    racer = f"""
+        [ -e {case.folder}/raced ] && exit 0
+        touch {case.folder}/raced
+        unset GIT_QUARANTINE_PATH $(git rev-parse --local-env-vars)
+        cd {theirs}
+        echo theirs > theirs
+        git add theirs
+        git -c user.name=R -c user.email=r@example.org commit --quiet --message moved
+        git push --quiet origin HEAD:main >&2
+    """
+    case.hook(racer)
+    task = case.task("echo new > new")
+    case.run()
+    attempt = case.attempt(task)
+    assert case.view(task).status == "completed", (attempt.reason, case.output(attempt))
+    assert case.subjects()[0].endswith("Change") and case.subjects()[1] == "moved"
+    assert (attempt.round, case.show("theirs"), case.show("new")) == (2, "theirs", "new")
+    assert len(case.deliveries(attempt)) == 1
+
+
+def test_delivery_waits_for_its_turn_on_the_branch(working: Engine) -> None:
+    case = working.customer()
+    task = case.task("echo new > new")
+    key = turn_key(str(case.repository.bare), "main")
+    with working.database.statement() as connection:
+        assert connection.execute(sql("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar_one()
+        case.start()
+        case.in_phase("delivery")
+        assert not case.deliveries(case.attempt(task))
+        connection.execute(sql("SELECT pg_advisory_unlock(:key)"), {"key": key})
+    case.settled()
+    assert case.attempt(task).outcome == "succeeded"
+
+
+def test_delivered_commit_names_its_author_and_carries_readable_trailers(working: Engine) -> None:
+    case = working.customer(
+        author_name="Ada Lovelace",
+        author_email="ada@example.org",
+        gates=[gate("true", name="tests"), gate("true", name="lint"), gate("false", name="slow", required=False)],
+    )
+    task = case.task("echo new > new", description="As asked:\n\n---\nNo-Trailer: of ours\n\n# ---- >8 ----\nDone.")
+    case.run()
+    attempt = case.attempt(task)
+    assert attempt.commit is not None
+    shown = git(case.repository.bare, "log", "-1", "--format=%an <%ae> by %cn", attempt.commit)
+    assert shown == "Ada Lovelace <ada@example.org> by DevTeam"
+    message = git(case.repository.bare, "log", "-1", "--format=%B", attempt.commit)
+    parsed = subprocess.run(
+        ["git", "interpret-trailers", "--parse"], input=message, capture_output=True, text=True, check=True
+    )
+    assert parsed.stdout.splitlines() == [
+        f"DevTeam-Task: {task}",
+        f"DevTeam-Attempt: {attempt.id}",
+        "DevTeam-Executor: command",
+        "DevTeam-Gates: tests, lint, secret scan",
+    ]
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        {"authorName": "Ada\nCommitter: x"},
+        {"authorName": "<ada>"},
+        {"authorName": "..."},
+        {"authorEmail": "ada"},
+        {"authorEmail": "a b@c"},
+        {"authorEmail": "a@b>"},
+    ],
+    ids=str,
+)
+def test_identity_that_git_could_misread_is_refused(identity: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        ProjectPatch.model_validate(identity)
 
 
 @pytest.mark.parametrize("mode", ["fast_forward", "merge_commit"])

@@ -1,7 +1,7 @@
 """Workspaces and deliveries of attempts on git: the engine's ports over mirrors, worktrees and pushes."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
@@ -22,7 +22,7 @@ from devteam.adapters.git.delivery import (
     revert_commit,
 )
 from devteam.adapters.git.inspection import inspect, inspect_history
-from devteam.adapters.git.store import remove_tree
+from devteam.adapters.git.store import IDENTITY, Identity, remove_tree
 from devteam.adapters.git.workspace import Mirror
 from devteam.executions.checks.changes import Changes
 from devteam.executions.model import Phase
@@ -31,6 +31,8 @@ from devteam.executions.requests import Start
 from devteam.projects.schemas import DeliveryMode
 
 ATTEMPT_TRAILER = "DevTeam-Attempt"
+REVERT_TRIES = 5
+"""How often a revert is made anew because somebody else pushed in between."""
 _SLUG_LENGTH = 40
 
 
@@ -172,7 +174,9 @@ class GitDeliveries:
         mirror = self._workspaces.mirror(job)
         base, work = _required(job.base_commit), _required(job.work_commit)
         onto = None if job.again is None else job.again.start.onto_commit
-        commit = work if job.by_person else make_delivery_commit(mirror, work, onto or base, message, job.started_at)
+        commit = work
+        if not job.by_person:
+            commit = make_delivery_commit(mirror, work, onto or base, message, job.started_at, _author(job))
         if job.delivery_mode is DeliveryMode.BRANCH:
             branch = job.branch or task_branch(job.task_id, job.title)
             before_push()
@@ -183,13 +187,19 @@ class GitDeliveries:
         if is_ancestor(mirror, commit, head):
             return Delivered(commit, job.base_branch, self._merge_of(mirror, job, commit, head))
         if head != base:
+            # The project's settings, which the commit's hash depends on, may have changed since an earlier run's push.
+            done = find_by_trailer(mirror, head, ATTEMPT_TRAILER, str(job.ref.attempt_id), since=base)
+            if done is not None:
+                return Delivered(done, job.base_branch, done)
             return self._replay(mirror, job, work, base, head, message)
         merged = commit
         if job.delivery_mode is DeliveryMode.MERGE_COMMIT:
             text = _merge_message(job)
             merged = merge_commit(mirror, head, commit, text, job.started_at)
         before_push()
-        push_base(mirror, merged, job.base_branch, head)
+        moved = _push_unless_moved(mirror, merged, job.base_branch, head)
+        if moved is not None:
+            return self._replay(mirror, job, work, base, moved, message)
         return Delivered(commit, job.base_branch, merged)
 
     def _replay(
@@ -221,10 +231,20 @@ class GitDeliveries:
         return is_ancestor(mirror, commit, mirror.head(job.base_branch))
 
     def revert(self, job: Job, reason: str, before_push: Callable[[], None]) -> Reverted | DeliveryConflict:
-        """Take the delivery back on the base's newest commit."""
+        """Take the delivery back on the base's newest commit, again and again while others push before us."""
         mirror = self._workspaces.mirror(job)
-        merged = _required(job.merged_commit)
         mirror.fetch()
+        for _ in range(REVERT_TRIES):
+            result = self._revert(mirror, job, reason, before_push)
+            if result is not None:
+                return result
+        raise GitError(GitErrorKind.PUSH_REJECTED, f"{job.base_branch} moved again before each of our pushes.")
+
+    def _revert(
+        self, mirror: Mirror, job: Job, reason: str, before_push: Callable[[], None]
+    ) -> Reverted | DeliveryConflict | None:
+        """One try on the base as last fetched; None when it moved."""
+        merged = _required(job.merged_commit)
         head = mirror.head(job.base_branch)
         done = find_by_trailer(mirror, head, "DevTeam-Reverts", merged)
         if done is not None:
@@ -239,20 +259,45 @@ class GitDeliveries:
         if isinstance(reverted, Conflict):
             return DeliveryConflict(head, reverted.paths)
         before_push()
-        push_base(mirror, reverted, job.base_branch, head)
-        return Reverted(reverted)
+        moved = _push_unless_moved(mirror, reverted, job.base_branch, head)
+        return Reverted(reverted) if moved is None else None
 
 
-def delivery_message(job: Job, evidence: str) -> str:
+def _push_unless_moved(mirror: Mirror, sha: str, branch: str, head: str) -> str | None:
+    """Move the branch from `head` to the commit; where it stands instead when somebody was quicker."""
+    try:
+        push_base(mirror, sha, branch, head)
+    except GitError as exc:
+        if exc.kind is not GitErrorKind.PUSH_REJECTED:
+            raise
+        mirror.fetch()
+        now = mirror.head(branch)
+        if now == head:
+            raise  # nobody was: the repository itself refuses
+        return now
+    return None
+
+
+def _author(job: Job) -> Identity:
+    return job.author_name or IDENTITY[0], job.author_email or IDENTITY[1]
+
+
+def delivery_message(job: Job, evidence: str, gates: Sequence[str]) -> str:
     """The delivery commit's message: what the task was, what was verified, and who did it."""
     body = "\n\n".join(part for part in (job.description.strip()[:2000], evidence) if part)
-    trailers = {ATTEMPT_TRAILER: str(job.ref.attempt_id), "DevTeam-Executor": job.executor}
+    trailers = _trailers(job) | ({"DevTeam-Gates": ", ".join(gates)} if gates else {})
     return commit_message(str(job.task_id), job.title, body, trailers)
 
 
 def _merge_message(job: Job) -> str:
-    trailers = {ATTEMPT_TRAILER: str(job.ref.attempt_id), "DevTeam-Executor": job.executor}
-    return commit_message(str(job.task_id), f"merge {job.title}", "", trailers)
+    return commit_message(str(job.task_id), f"merge {job.title}", "", _trailers(job))
+
+
+def _trailers(job: Job) -> dict[str, str]:
+    """Which attempt it was and who did it, as `git interpret-trailers` reads it."""
+    model = job.used_model or job.model
+    found = {ATTEMPT_TRAILER: str(job.ref.attempt_id), "DevTeam-Executor": job.executor, "DevTeam-Model": model}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def task_branch(task_id: UUID, title: str) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 
 from devteam.adapters.git.command import GitError, GitErrorKind, check_branch, check_ref, check_sha
 from devteam.adapters.git.remote import remote_head
-from devteam.adapters.git.store import Session, remove_tree
+from devteam.adapters.git.store import IDENTITY, Identity, Session, remove_tree
 from devteam.adapters.git.workspace import Mirror
 
 SUBJECT_LENGTH: Final = 72
@@ -51,17 +51,21 @@ def _wrapped(body: str) -> str:
         textwrap.fill(line.rstrip(), SUBJECT_LENGTH, break_long_words=False, break_on_hyphens=False)
         for line in re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "", body).strip().splitlines()
     ]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
+    # git looks for trailers above the first such line only, taking it for the begin of a patch or the end of a message.
+    return re.sub(r"^(?=---(\s|$)|. -+ >8 -+)", " ", text, flags=re.MULTILINE)
 
 
 # --- making commits -------------------------------------------------------------------------------
 
 
-def make_delivery_commit(mirror: Mirror, work_commit: str, parent: str, message: str, date: datetime) -> str:
+def make_delivery_commit(
+    mirror: Mirror, work_commit: str, parent: str, message: str, date: datetime, author: Identity = IDENTITY
+) -> str:
     """The work's files as one commit on `parent`, which must be the commit that the work was based on."""
     _check(work_commit, parent)
     with mirror.session() as session:
-        return session.commit_tree(session.tree(work_commit), [parent], message, date)
+        return session.commit_tree(session.tree(work_commit), [parent], message, date, author)
 
 
 def rebase_onto(
@@ -168,14 +172,17 @@ def is_ancestor(mirror: Mirror, a: str, b: str) -> bool:
     return mirror.read("merge-base", "--is-ancestor", a, b, ok=(0, 1)).code == 0
 
 
-def find_by_trailer(mirror: Mirror, ref: str, key: str, value: str) -> str | None:
-    """The newest commit reachable from `ref` (a commit or a full ref name) with exactly this trailer."""
+def find_by_trailer(mirror: Mirror, ref: str, key: str, value: str, *, since: str | None = None) -> str | None:
+    """The newest commit reachable from `ref` (a commit or a full ref name), but not from `since`, with exactly this
+    trailer.
+    """
     start = ref if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", ref) else check_ref(ref)
     if mirror.read("rev-parse", "--quiet", "--verify", f"{start}^{{commit}}", ok=(0, 1)).code != 0:
         return None
     found = mirror.read(
         "log", "--no-show-signature", "-z", "--fixed-strings", f"--grep={key}: {value}",
-        f"--format=%H%n%(trailers:key={key},valueonly,unfold)", start, "--",
+        f"--format=%H%n%(trailers:key={key},valueonly,unfold)", start,
+        *([] if since is None else [f"^{check_sha(since)}"]), "--",
     )  # fmt: skip
     for entry in found.items:
         commit, *values = entry.decode("utf-8", errors="replace").splitlines()

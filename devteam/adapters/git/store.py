@@ -20,7 +20,9 @@ from uuid import uuid4
 
 from devteam.adapters.git.command import Argument, GitError, GitErrorKind, GitResult, run_git
 
-IDENTITY: Final = ("DevTeam", "devteam@localhost")
+Identity = tuple[str, str]
+"""A name and an address."""
+IDENTITY: Final[Identity] = ("DevTeam", "devteam@localhost")
 EXCLUDED: Final = (
     "__pycache__/", "*.pyc", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/", "*.egg-info/", "node_modules/",
     ".coverage",
@@ -68,13 +70,18 @@ class Session:
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{uuid4().hex}-{name}"
 
-    def commit_tree(self, tree: str, parents: Sequence[str], message: str, date: datetime) -> str:
-        """A commit of that tree. Same tree, parents, message and date give the same hash, on any machine."""
+    def commit_tree(
+        self, tree: str, parents: Sequence[str], message: str, date: datetime, author: Identity = IDENTITY
+    ) -> str:
+        """A commit of that tree, committed by DevTeam whoever stands as its author.
+
+        Same tree, parents, message, date and author give the same hash, on any machine.
+        """
         args: list[Argument] = ["commit-tree", tree]
         for parent in parents:
             args += ["-p", parent]
         text = message.replace("\0", "").encode("utf-8", errors="replace")
-        return self.git(*args, "-F", "-", stdin=text, env=_signature(date)).text
+        return self.git(*args, "-F", "-", stdin=text, env=_signature(date, author)).text
 
     def commit_like(self, commit: str, tree: str, parent: str) -> str:
         """A commit of that tree with author, dates and message of another one; the same each time it is made."""
@@ -100,14 +107,14 @@ def _person(text: bytes) -> str:
     return text.decode("utf-8", errors="replace").strip() or "unknown"
 
 
-def _signature(date: datetime) -> dict[str, str]:
+def _signature(date: datetime, author: Identity) -> dict[str, str]:
     if date.tzinfo is None:
         raise ValueError("a commit's date needs a time zone")
     stamp = f"@{int(date.timestamp())} +0000"
     return {
         f"GIT_{role}_{part}": value
-        for role in ("AUTHOR", "COMMITTER")
-        for part, value in (("NAME", IDENTITY[0]), ("EMAIL", IDENTITY[1]), ("DATE", stamp))
+        for role, (name, email) in (("AUTHOR", author), ("COMMITTER", IDENTITY))
+        for part, value in (("NAME", name), ("EMAIL", email), ("DATE", stamp))
     }
 
 

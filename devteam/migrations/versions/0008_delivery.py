@@ -8,7 +8,14 @@ branch_labels = None
 depends_on = None
 
 STATEMENTS = """
-SELECT 1;
+ALTER TABLE projects
+    ADD COLUMN author_name text CHECK (length(author_name) BETWEEN 1 AND 100),
+    ADD COLUMN author_email text CHECK (length(author_email) BETWEEN 3 AND 254);
+
+ALTER TABLE attempts ADD COLUMN base_moves integer NOT NULL DEFAULT 0;
+COMMENT ON COLUMN attempts.base_moves IS 'rounds that were spent because the base moved under the delivery';
+
+CREATE INDEX attempts_kept ON attempts (finished_at) WHERE workspace_kept;
 """
 
 
