@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from devteam.executions.evidence import decisive_lines
 from devteam.executions.ports import Again, Job
 from devteam.executions.requests import RequestKind
 from devteam.projects.gates import BuiltinGate, Command, CommandGate, FileGate, Gate, GateStage, HttpGate, RegexGate
@@ -81,7 +82,8 @@ def again_prompt(first: str, again: Again, earlier: EarlierSession) -> str:
 def next_prompt(job: Job, evidence: Sequence[Evidence]) -> str:
     """The prompt of a later round: what did not hold, with its decisive lines."""
     found = "\n\n".join(
-        f"{check.name}: {check.text}\n{_data('output', check.output[-_EVIDENCE_LIMIT:])}" for check in evidence
+        f"{check.name}: {check.text}\n{_data('output', decisive_lines(check.output, _EVIDENCE_LIMIT))}"
+        for check in evidence
     )
     return (
         f"DevTeam checked your work (round {job.round - 1}) and it is not done yet. What does not hold:\n\n{found}\n\n"
