@@ -27,6 +27,7 @@ class ApprovalKind(StrEnum):
     DEPENDENCY_CHANGE = "dependency_change"
     FOLLOW_UP_TASK = "follow_up_task"
     ESCAPE = "escape"
+    REVIEW = "review"
 
 
 _S = ApprovalStatus

@@ -17,15 +17,18 @@ from devteam.adapters.processes import CommandSpec, RunningCommand, kill_marked,
 from devteam.entrypoints.catalogue import agent_programs
 from devteam.entrypoints.outside import Outside, make_outside, short_socket_path
 from devteam.executions.lifecycle import Lifecycle
-from devteam.executions.ports import Asker, CommandEnd, Held, Job
+from devteam.executions.ports import Asker, CommandEnd, Held, Job, Workspaces
 from devteam.executions.requests import PERSON
+from devteam.executions.session import Review
 from devteam.kit.clock import Clock, utc_now
 from devteam.kit.db import Database
+from devteam.projects.gates import ReviewGate
 from devteam.projects.rules import Obstacle
 from devteam.workflows.agent_round import AgentExecutor
 from devteam.workflows.ask import PersonAsker
 from devteam.workflows.hand_back import HandedBack
 from devteam.workflows.leader import Leader
+from devteam.workflows.review import AgentReviewer
 from devteam.workflows.run_attempt import Tools
 from devteam.workflows.verify import Verifier
 from devteam.workflows.worker import Worker, WorkerSettings, host_identity, process_started
@@ -80,49 +83,61 @@ def build_tools(
         choice=fence,
         allow_unfenced=allow_unfenced,
     )
-    executor = _AgentsWhenNeeded(lambda: _agent_executor(database, data, clock, enclosure, asker, outside))
+    agents = _AgentsWhenNeeded(lambda: _agents(database, data, clock, enclosure, asker, outside, workspaces))
     return Tools(
         database=database,
         lifecycle=Lifecycle(database, clock),
         workspaces=workspaces,
         deliveries=GitDeliveries(workspaces),
-        executors={"command": CommandExecutor(), PERSON: HandedBack(), **dict.fromkeys([*PROFILES, "acp"], executor)},
+        executors={"command": CommandExecutor(), PERSON: HandedBack(), **dict.fromkeys([*PROFILES, "acp"], agents)},
         verifier=Verifier(database, clock, CommandGateRunner(enclosure), workspaces, GuardedHttpProbe(http_gates)),
         message=delivery_message,
         sweep=_sweep,
         asker=asker,
         licence_of=licence_of,
         read_report=read_left_report,
+        reviewer=agents,
     )
 
 
 class _AgentsWhenNeeded:
-    """The executor of agents, made with the first one: what it imports takes longer than all the rest of a worker,
-    and a worker that takes over from a dead one must not wait for it.
+    """What runs agents, made with the first one: what it imports takes longer than all the rest of a worker, and a
+    worker that takes over from a dead one must not wait for it.
     """
 
     iterates = AgentExecutor.iterates
 
-    def __init__(self, make: Callable[[], AgentExecutor]) -> None:
+    def __init__(self, make: Callable[[], tuple[AgentExecutor, AgentReviewer]]) -> None:
         self._make = make
         self._lock = threading.Lock()
-        self._made: AgentExecutor | None = None
+        self._made: tuple[AgentExecutor, AgentReviewer] | None = None
 
     def obstacle(self, job: Job) -> Obstacle | None:
-        return self._executor().obstacle(job)
+        return self._parts()[0].obstacle(job)
 
     def run(self, job: Job, workspace: Path, held: Held, on_output: Callable[[str], None]) -> CommandEnd:
-        return self._executor().run(job, workspace, held, on_output)
+        return self._parts()[0].run(job, workspace, held, on_output)
 
-    def _executor(self) -> AgentExecutor:
+    def review(
+        self, job: Job, gate: ReviewGate, folder: Path, held: Held, on_output: Callable[[str], None]
+    ) -> Review | str:
+        return self._parts()[1].review(job, gate, folder, held, on_output)
+
+    def _parts(self) -> tuple[AgentExecutor, AgentReviewer]:
         with self._lock:
             self._made = self._made or self._make()
         return self._made
 
 
-def _agent_executor(
-    database: Database, data: Path, clock: Clock, enclosure: Enclosure, asker: Asker, outside: Outside
-) -> AgentExecutor:
+def _agents(
+    database: Database,
+    data: Path,
+    clock: Clock,
+    enclosure: Enclosure,
+    asker: Asker,
+    outside: Outside,
+    workspaces: Workspaces,
+) -> tuple[AgentExecutor, AgentReviewer]:
     """Agents behind the model gateway of this worker, which listens from the first agent on."""
     from devteam.adapters.agent_tools import AgentToolServer
     from devteam.adapters.executors.acp import AcpAgents
@@ -135,7 +150,10 @@ def _agent_executor(
     models = GatewayModels(gateway, store, outside.alarm)
     agents = AcpAgents(enclosure, asker, agent_programs())
     tools = AgentToolServer(short_socket_path(data / "run" / "tools", "0123456789ab.sock").parent)
-    return AgentExecutor(database, clock, agents, models, tools, asker)
+    return (
+        AgentExecutor(database, clock, agents, models, tools, asker),
+        AgentReviewer(database, clock, agents, models, tools, workspaces),
+    )
 
 
 def _sweep(attempt_id: str) -> int:

@@ -12,7 +12,7 @@ from devteam.executions.checks.changes import Changes
 from devteam.executions.lifecycle import RunRef
 from devteam.executions.model import Phase
 from devteam.executions.requests import PERSON, RequestKind, Start
-from devteam.projects.gates import BuiltinGate, Command, Gate, GateStage, HttpGate, RepositoryGate
+from devteam.projects.gates import BuiltinGate, Command, Gate, GateStage, HttpGate, RepositoryGate, ReviewGate
 from devteam.projects.rules import Choice, Obstacle, Routing
 from devteam.projects.schemas import DeliveryMode
 from devteam.tasks.schemas import Criterion, TaskCommand
@@ -121,7 +121,7 @@ class Job:
 
     def repository_gates(self, stage: GateStage) -> list[RepositoryGate]:
         """Those of them whose verdict follows from the repository's files alone."""
-        return [gate for gate in self.gates_of(stage) if not isinstance(gate, HttpGate | BuiltinGate)]
+        return [gate for gate in self.gates_of(stage) if not isinstance(gate, HttpGate | BuiltinGate | ReviewGate)]
 
 
 class Controllable(Protocol):

@@ -110,6 +110,37 @@ class Desk(Protocol):
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What a reviewer found at a place of the change; what `must` be mended stands against accepting it."""
+
+    path: str
+    line: int | None
+    must: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Review:
+    """A reviewer's verdict on a change."""
+
+    accepted: bool
+    summary: str
+    findings: Sequence[Finding]
+
+
+class ReviewDesk(Protocol):
+    """What a reviewing agent can ask and answer."""
+
+    def read_task(self) -> Mapping[str, Any]:
+        """The task and what counts as done, as JSON."""
+        ...
+
+    def submit(self, review: Review) -> None:
+        """The verdict; the last one counts."""
+        ...
+
+
+@dataclass(frozen=True)
 class RoundEnd:
     """How an agent's round ended. `end.succeeded` says that it ended its turn by itself; whether it did the work,
     the gates decide. `said` are its last words.

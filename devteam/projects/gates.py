@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from devteam.kit.wire import Input
+from devteam.projects.rules import ExecutorKind
 
 
 class GateStage(StrEnum):
@@ -236,6 +237,26 @@ class BuiltinGate(AnyGate):
         return self
 
 
+class ReviewGate(AnyGate):
+    """Holds when a second agent, which reads the change against the criteria, accepts it. It runs when all else holds.
+
+    `model` should be another one than did the work; without it the providers' first is taken.
+    """
+
+    type: Literal["review"]
+    executor: ExecutorKind
+    model: str | None = Field(default=None, min_length=1, max_length=200)
+    timeout_seconds: float = Field(default=1_800, gt=0, le=86_400)
+
+    @model_validator(mode="after")
+    def _can_review(self) -> Self:
+        if self.stage is not GateStage.POST_TASK:
+            raise ValueError("a review is of what a task changed: its stage is post_task")
+        if self.executor in (ExecutorKind.COMMAND, ExecutorKind.ACP):
+            raise ValueError("a review is done by an agent that DevTeam knows by name")
+        return self
+
+
 def _type_of(gate: Any) -> str:
     """Gates had no type when all of them were commands."""
     found = gate.get("type", "command") if isinstance(gate, dict) else getattr(gate, "type", "command")
@@ -247,7 +268,8 @@ Gate = Annotated[
     | Annotated[RegexGate, Tag("regex")]
     | Annotated[FileGate, Tag("file")]
     | Annotated[HttpGate, Tag("http")]
-    | Annotated[BuiltinGate, Tag("builtin")],
+    | Annotated[BuiltinGate, Tag("builtin")]
+    | Annotated[ReviewGate, Tag("review")],
     Discriminator(_type_of),
 ]
 """A check that must hold; without a `type` it is a command."""

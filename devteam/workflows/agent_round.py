@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from devteam.executions.ports import Asker, CommandEnd, Held, Job
-from devteam.executions.session import Assignment, Desk, ModelAccess, RoundEnd, Session, ToolAccess, Trouble
+from devteam.executions.session import Assignment, Desk, ModelAccess, ReviewDesk, RoundEnd, Session, ToolAccess, Trouble
 from devteam.kit.clock import Clock
 from devteam.kit.db import Database, sql
 from devteam.projects.rules import Obstacle
@@ -51,6 +51,8 @@ class AgentTools(Protocol):
     """Opens an agent's way to DevTeam's own tools for the length of a round."""
 
     def open(self, desk: Desk) -> AbstractContextManager[ToolAccess]: ...
+
+    def open_review(self, desk: ReviewDesk) -> AbstractContextManager[ToolAccess]: ...
 
 
 class ModelLease(Protocol):

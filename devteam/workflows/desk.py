@@ -48,16 +48,7 @@ class AttemptDesk:
 
     def read_task(self) -> Mapping[str, Any]:
         """The task and what counts as done."""
-        job = self._job
-        return {
-            "title": job.title,
-            "description": job.description,
-            "done_when": [criterion_text(criterion) for criterion in job.criteria],
-            "checks": [f"{gate.name}: {gate_text(gate)}" for gate in job.gates],
-            "base_branch": job.base_branch,
-            "attempt": job.number,
-            "round": job.round,
-        }
+        return task_as_json(self._job)
 
     def report_progress(self, text: str, plan: Sequence[PlanStep]) -> None:
         """Into the session, where people read it live."""
@@ -117,6 +108,19 @@ class AttemptDesk:
                     expires_at=change.now + APPROVAL_TIMEOUT,
                 ),
             )
+
+
+def task_as_json(job: Job) -> Mapping[str, Any]:
+    """A task as agents read it."""
+    return {
+        "title": job.title,
+        "description": job.description,
+        "done_when": [criterion_text(criterion) for criterion in job.criteria],
+        "checks": [f"{gate.name}: {gate_text(gate)}" for gate in job.gates],
+        "base_branch": job.base_branch,
+        "attempt": job.number,
+        "round": job.round,
+    }
 
 
 def _told(answer: Answer) -> str:

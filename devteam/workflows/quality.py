@@ -5,16 +5,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from devteam.approvals.repository import approved_paths
 from devteam.executions.checks.dependencies import is_wanted
 from devteam.executions.checks.registry import CHECKS
+from devteam.executions.checks.secrets import mask_secrets
 from devteam.executions.checks.verdict import Facts, Tested, Verdict
 from devteam.executions.gates import suspects
 from devteam.executions.lifecycle import GateRecord
 from devteam.executions.ports import Asker, Held, Job, Question, Workspaces
+from devteam.executions.session import Finding, Review
 from devteam.kit.db import Database
-from devteam.projects.gates import BuiltinCheck, BuiltinGate, GateStage, HttpGate
+from devteam.projects.gates import BuiltinCheck, BuiltinGate, GateStage, HttpGate, ReviewGate
 from devteam.workflows.ask import explain_refusal
 from devteam.workflows.verify import Note, Verifier
 
@@ -23,6 +26,16 @@ LicenceOf = Callable[[Path, str, str], str | None]
 
 _STAGE = GateStage.POST_TASK
 _TAIL_CHARACTERS = 8_000
+
+
+class Reviewer(Protocol):
+    """Has an agent read a change."""
+
+    def review(
+        self, job: Job, gate: ReviewGate, folder: Path, held: Held, on_output: Callable[[str], None]
+    ) -> Review | str:
+        """The verdict, or a sentence on why there is none."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,7 @@ class Checkers:
     licence_of: LicenceOf
     read_report: Callable[[Path, str], str | None]
     """The text of a report that gates left in a workspace, where there is one."""
+    reviewer: Reviewer | None
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,7 @@ class QualityAssurance:
         self._gates(folder)
         found = self._inspect(folder, by_agent=by_agent)
         self._found([each for each in found if each.verdict.passed or not self._is_question(each)])
+        self._reviews(folder)
         for each in found:
             if not each.verdict.passed and self._is_question(each):
                 self._ask(each)
@@ -148,6 +163,57 @@ class QualityAssurance:
             measures=verdict.measures,
         )
 
+    # --- reviews ---
+
+    def _reviews(self, folder: Path) -> None:
+        """What agents say who read the change; what fails anyway costs no review."""
+        for gate in self._job.gates_of(_STAGE):
+            if isinstance(gate, ReviewGate):
+                self._keep(self._review(gate, folder))
+
+    def _review(self, gate: ReviewGate, folder: Path) -> GateRecord:
+        record = GateRecord(_STAGE.value, gate.name, gate.required, None, "", commit=self._job.work_commit)
+        if self._failed:
+            return replace(record, text="It is reviewed once all else holds.")
+        self._note(f"Review {gate.name}: {gate.executor.value} reads the change")
+        began = time.monotonic()
+        reviewer = self._with.reviewer
+        answer = (
+            "No agent can be started here."
+            if reviewer is None
+            else reviewer.review(self._job, gate, folder, self._held, self._write)
+        )
+        self._held.checkpoint()
+        record = replace(record, seconds=time.monotonic() - began)
+        if isinstance(answer, str):
+            return self._without_review(gate, record, answer)
+        self._note(f"Review {gate.name}: {'accepted' if answer.accepted else 'rejected'}. {answer.summary}")
+        findings = "\n".join(_finding(each) for each in answer.findings)
+        return replace(
+            record,
+            passed=answer.accepted,
+            text=_clean(answer.summary),
+            output_tail=_clean(mask_secrets(findings))[:_TAIL_CHARACTERS],
+        )
+
+    def _without_review(self, gate: ReviewGate, record: GateRecord, why: str) -> GateRecord:
+        """No verdict is not the work's fault: a person says whether it goes on without one."""
+        record = replace(record, text=f"There is no review: {why}")
+        self._note(f"Review {gate.name}: {record.text}")
+        if not gate.required:
+            return record
+        question = Question(
+            kind="review",
+            title=f"{self._job.title}: deliver without {gate.name}?"[:300],
+            detail=record.text,
+            fingerprint=hashlib.sha256(f"{gate.name}\n{self._job.work_commit}".encode()).hexdigest(),
+            data={"gate": gate.name, "commit": self._job.work_commit},
+        )
+        answer = self._with.asker.ask(self._job, question, self._held)
+        self._held.checkpoint()
+        said = f"Approved by {answer.by or 'a person'}." if answer.approved else explain_refusal(answer)
+        return replace(record, passed=answer.approved, text=f"{record.text} {said}")
+
     # --- people ---
 
     def _is_question(self, found: _Found) -> bool:
@@ -187,6 +253,11 @@ class QualityAssurance:
                 "commit": self._job.work_commit,
             },
         )
+
+
+def _finding(finding: Finding) -> str:
+    place = finding.path if finding.line is None else f"{finding.path}:{finding.line}"
+    return f"{place}: {'must' if finding.must else 'should'}: {finding.text}"
 
 
 def told_flaky(record: GateRecord, suspected: Sequence[str]) -> GateRecord:

@@ -31,7 +31,7 @@ from devteam.incidents.repository import critical_of
 from devteam.kit.db import UNAVAILABLE, Database, sql
 from devteam.kit.errors import DevTeamError, Fenced, Refused
 from devteam.kit.log import get_logger
-from devteam.projects.gates import BuiltinGate, Gate, GateStage, HttpGate
+from devteam.projects.gates import BuiltinGate, Gate, GateStage, HttpGate, ReviewGate
 from devteam.projects.rules import EXECUTORS_FAULTS, Decision, Obstacle
 from devteam.tasks.model import TaskStatus
 from devteam.workflows.desk import BLOCKED
@@ -40,7 +40,7 @@ from devteam.workflows.jobs import load_job
 from devteam.workflows.merge_queue import MergeQueue
 from devteam.workflows.output import OutputLog
 from devteam.workflows.patience import patiently
-from devteam.workflows.quality import Checkers, LicenceOf, QualityAssurance
+from devteam.workflows.quality import Checkers, LicenceOf, QualityAssurance, Reviewer
 from devteam.workflows.route import Router, passed_over
 from devteam.workflows.verify import Note, Verifier, gate_record
 
@@ -69,6 +69,7 @@ class Tools:
     asker: Asker
     licence_of: LicenceOf = lambda _workspace, _ecosystem, _name: None
     read_report: Callable[[Path, str], str | None] = lambda _workspace, _path: None
+    reviewer: Reviewer | None = None
 
 
 class AttemptPhases:
@@ -194,7 +195,7 @@ class AttemptPhases:
         stage = GateStage.PRE_EXECUTION
         if isinstance(gate, HttpGate):
             return self._tools.verifier.http(stage, gate, base, self._handle, self._output.note)
-        if isinstance(gate, BuiltinGate):  # the schema knows none for this stage
+        if isinstance(gate, BuiltinGate | ReviewGate):  # the schema knows none for this stage
             return None
         run = self._tools.verifier.on_base(job, gate, base, self._handle, *self._sinks())
         return gate_record(stage.value, gate, run, None, base)
@@ -296,7 +297,13 @@ class AttemptPhases:
     def _quality(self, job: Job) -> QualityAssurance:
         tools = self._tools
         checkers = Checkers(
-            tools.database, tools.workspaces, tools.verifier, tools.asker, tools.licence_of, tools.read_report
+            tools.database,
+            tools.workspaces,
+            tools.verifier,
+            tools.asker,
+            tools.licence_of,
+            tools.read_report,
+            tools.reviewer,
         )
         return QualityAssurance(checkers, job, self._handle, *self._sinks(), self._store_gate)
 

@@ -5,9 +5,9 @@ import contextlib
 import hmac
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
 from devteam import __version__
-from devteam.adapters.agent_tools.tools import TOOLS, AgentTool
-from devteam.executions.session import Desk, ToolAccess
+from devteam.adapters.agent_tools.tools import REVIEW_TOOLS, TOOLS, AgentTool, D
+from devteam.executions.session import Desk, ReviewDesk, ToolAccess
 from devteam.kit.errors import DevTeamError
 from devteam.kit.log import get_logger
 from devteam.kit.sockets import remove_dead_sockets
@@ -47,13 +47,20 @@ class AgentToolServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting = threading.Lock()
 
-    @contextmanager
-    def open(self, desk: Desk) -> Iterator[ToolAccess]:
+    def open(self, desk: Desk) -> AbstractContextManager[ToolAccess]:
         """A socket with the desk behind it, for as long as the block lasts. Calls under way at its end are cut."""
+        return self._open(desk, TOOLS)
+
+    def open_review(self, desk: ReviewDesk) -> AbstractContextManager[ToolAccess]:
+        """The same for an agent that reviews."""
+        return self._open(desk, REVIEW_TOOLS)
+
+    @contextmanager
+    def _open(self, desk: D, tools: Mapping[str, AgentTool[D]]) -> Iterator[ToolAccess]:
         loop = self._running_loop()
         token = secrets.token_urlsafe(24)
         path = self._folder / f"{secrets.token_hex(6)}.sock"
-        round_ = _Round(desk, token)
+        round_ = _Round(lambda: _server(desk, tools), token)
         asyncio.run_coroutine_threadsafe(round_.listen(path), loop).result()
         try:
             yield ToolAccess(path, token)
@@ -77,8 +84,8 @@ class AgentToolServer:
 class _Round:
     """The connections of one round."""
 
-    def __init__(self, desk: Desk, token: str) -> None:
-        self._desk = desk
+    def __init__(self, make_server: Callable[[], Server[Any]], token: str) -> None:
+        self._make_server = make_server
         self._token = token.encode()
         self._listener: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
@@ -120,7 +127,7 @@ class _Round:
         """One connection, from `initialize` to its end."""
         to_server, from_agent = anyio.create_memory_object_stream[SessionMessage | Exception](8)
         to_agent, from_server = anyio.create_memory_object_stream[SessionMessage](8)
-        server = _server(self._desk)
+        server = self._make_server()
         async with anyio.create_task_group() as group:
             group.start_soon(_read, reader, to_server)
             group.start_soon(_write, from_server, writer)
@@ -146,12 +153,12 @@ async def _write(from_server: MemoryObjectReceiveStream[SessionMessage], writer:
             await writer.drain()
 
 
-def _server(desk: Desk) -> Server[Any]:
+def _server(desk: D, tools: Mapping[str, AgentTool[D]]) -> Server[Any]:
     async def list_tools(_: _Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[_described(name, tool) for name, tool in TOOLS.items()])
+        return types.ListToolsResult(tools=[_described(name, tool) for name, tool in tools.items()])
 
     async def call_tool(context: _Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        tool = TOOLS.get(params.name)
+        tool = tools.get(params.name)
         if tool is None:
             return _said(f"There is no tool {params.name}.", failed=True)
         try:
@@ -169,7 +176,7 @@ def _server(desk: Desk) -> Server[Any]:
     )
 
 
-async def _run(context: _Context, desk: Desk, tool: AgentTool, given: Any) -> types.CallToolResult:
+async def _run(context: _Context, desk: D, tool: AgentTool[D], given: Any) -> types.CallToolResult:
     call = asyncio.ensure_future(asyncio.to_thread(tool.run, desk, given))
     told = 0
     while not call.done():
@@ -186,7 +193,7 @@ async def _run(context: _Context, desk: Desk, tool: AgentTool, given: Any) -> ty
         return _said("DevTeam could not do this just now; go on without it.", failed=True)
 
 
-def _described(name: str, tool: AgentTool) -> types.Tool:
+def _described(name: str, tool: AgentTool[Any]) -> types.Tool:
     return types.Tool(
         name=name,
         description=tool.description,

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from devteam.executions.session import Desk, PlanStep
+from devteam.executions.session import Desk, Finding, PlanStep, Review, ReviewDesk
 
+D = TypeVar("D")
 _Text = Annotated[str, Field(min_length=1, max_length=4_000, pattern=r"\S")]
 
 
@@ -60,13 +61,30 @@ class ProposeTask(Arguments):
     reason: Annotated[str, Field(max_length=4_000, description="Why it matters.")] = ""
 
 
+class FindingArguments(Arguments):
+    """What is wrong at a place of the change."""
+
+    path: Annotated[str, Field(min_length=1, max_length=1_000)]
+    line: Annotated[int | None, Field(ge=1)] = None
+    severity: Literal["must", "should"]
+    text: _Text
+
+
+class SubmitReview(Arguments):
+    """The verdict on the change."""
+
+    verdict: Literal["accept", "reject"]
+    summary: _Text
+    findings: Annotated[list[FindingArguments], Field(max_length=50)] = []
+
+
 @dataclass(frozen=True)
-class AgentTool:
+class AgentTool(Generic[D]):
     """A tool: what it is for, what it takes, and what it does at the desk. `run` may block."""
 
     description: str
     arguments: type[Arguments]
-    run: Callable[[Desk, Any], str]
+    run: Callable[[D, Any], str]
     read_only: bool = False
 
     @property
@@ -90,7 +108,13 @@ def _blocked(desk: Desk, given: ReportBlocked) -> str:
     return "Noted. End your turn now; a person takes over from here."
 
 
-TOOLS: Mapping[str, AgentTool] = {
+def _submit(desk: ReviewDesk, given: SubmitReview) -> str:
+    findings = [Finding(each.path, each.line, each.severity == "must", each.text) for each in given.findings]
+    desk.submit(Review(given.verdict == "accept", given.summary, findings))
+    return "Noted. End your turn."
+
+
+TOOLS: Mapping[str, AgentTool[Desk]] = {
     "read_task": AgentTool(
         "The task that you work on: its text, what counts as done, the checks, and what is known of earlier rounds.",
         ReadTask,
@@ -108,5 +132,17 @@ TOOLS: Mapping[str, AgentTool] = {
     ),
     "propose_task": AgentTool(
         "Propose a follow-up task for what you noticed but were not asked to do.", ProposeTask, _propose
+    ),
+}
+
+REVIEW_TOOLS: Mapping[str, AgentTool[ReviewDesk]] = {
+    "read_task": AgentTool(
+        "The task whose change you review: its text, what counts as done, and the checks that hold already.",
+        ReadTask,
+        lambda desk, _: json.dumps(desk.read_task(), ensure_ascii=False, indent=2),
+        read_only=True,
+    ),
+    "submit_review": AgentTool(
+        "Give your verdict on the change, once. Reject only for findings that must be mended.", SubmitReview, _submit
     ),
 }

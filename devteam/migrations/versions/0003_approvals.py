@@ -15,7 +15,7 @@ CREATE TABLE approvals (
     task_id uuid NOT NULL REFERENCES tasks,
     attempt_id uuid NOT NULL REFERENCES attempts,
     kind text NOT NULL CHECK (kind IN ('agent_permission', 'agent_question', 'protected_paths', 'weakened_tests',
-        'dependency_change', 'follow_up_task', 'escape')),
+        'dependency_change', 'follow_up_task', 'escape', 'review')),
     status text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'approved', 'rejected', 'expired')),
     title text NOT NULL CHECK (length(title) BETWEEN 1 AND 300),
     detail text NOT NULL CHECK (length(detail) <= 20000),
