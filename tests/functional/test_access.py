@@ -231,6 +231,9 @@ PERMISSIONS = [
     ("GET", "/attempts/{attempt}/diff", None, EVERYBODY),
     ("GET", "/attempts/{attempt}/session", None, EVERYBODY),
     ("POST", "/attempts/{attempt}/guidance", {"text": "Mind the tests."}, DOERS),
+    ("GET", "/approvals", None, EVERYBODY),
+    ("GET", "/approvals/{approval}", None, EVERYBODY),
+    ("POST", "/approvals/{approval}/answer", {"approved": True}, MANAGERS),
     ("GET", "/executions/{execution}", None, EVERYBODY),
     ("GET", "/workers", None, EVERYBODY),
     ("GET", "/system", None, EVERYBODY),
@@ -286,6 +289,7 @@ def world_ids(world: World) -> dict[str, UUID]:
         "task": task,
         "execution": execution,
         "attempt": attempt,
+        "approval": world.approval(attempt),
         "user": world.caller(Role.VIEWER).user_id,
         "provider": world.provider(),
     }

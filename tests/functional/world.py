@@ -126,6 +126,21 @@ class World:
             )
         return attempt_id
 
+    def approval(self, attempt_id: UUID) -> UUID:
+        """A question of an attempt that waits for a person."""
+        approval_id = new_id()
+        with self.database.transaction() as connection:
+            connection.execute(
+                sql(
+                    """INSERT INTO approvals (id, customer_id, project_id, task_id, attempt_id, kind, title, detail,
+                           fingerprint, requested_at, expires_at)
+                       SELECT :id, customer_id, project_id, task_id, id, 'agent_question', 'May I?', '', :fingerprint,
+                           now(), now() + interval '1 day' FROM attempts WHERE id = :attempt"""
+                ),
+                {"id": approval_id, "attempt": attempt_id, "fingerprint": str(approval_id)},
+            )
+        return approval_id
+
     def count(self, table: str) -> int:
         with self.database.transaction() as connection:
             return int(connection.execute(sql(f"SELECT count(*) FROM {table}")).scalar_one())
