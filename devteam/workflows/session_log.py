@@ -16,6 +16,8 @@ from devteam.kit.log import get_logger, mask_json
 
 ENTRY_LIMIT = 5_000
 """Entries kept of one attempt; a session that goes on beyond that is still seen in the output."""
+SIZE_LIMIT = 20_000_000
+"""Characters of all entries of one round, as JSON."""
 
 log = get_logger(__name__)
 
@@ -29,6 +31,7 @@ class SessionLog:
         self._attempt_id = attempt_id
         self._write = write
         self._lock = threading.Lock()
+        self._size = 0
 
     def output(self, text: str) -> None:
         """Raw output of the agent's process."""
@@ -43,6 +46,12 @@ class SessionLog:
             self._store(kind, json.loads(json.dumps(mask_json(dict(data))).replace("\\u0000", "\\ufffd")))
 
     def _store(self, kind: EntryKind, data: Mapping[str, Any]) -> None:
+        text = json.dumps(data)
+        if self._size > SIZE_LIMIT:
+            return
+        self._size += len(text)
+        if self._size > SIZE_LIMIT:
+            kind, text = "note", json.dumps({"text": "The session is longer than is kept; the rest is left out here."})
         try:
             with self._database.transaction() as connection:
                 connection.execute(
@@ -55,7 +64,7 @@ class SessionLog:
                     {
                         "id": self._attempt_id,
                         "kind": kind,
-                        "data": json.dumps(data),
+                        "data": text,
                         "now": self._clock(),
                         "limit": ENTRY_LIMIT,
                     },

@@ -176,6 +176,42 @@ def flood_errors(wire: Wire) -> None:
     wire.end()
 
 
+def flood_and_work(wire: Wire) -> None:
+    wire.handshake()
+    for _ in range(40):
+        sys.stderr.write("z" * 1_000_000)
+    Path("made.txt").write_text("made\n")
+    wire.end()
+
+
+def wide_entries(wire: Wire) -> None:
+    """Updates of a megabyte each, with all that a database could stumble over."""
+    wire.handshake()
+    deep: Any = "x"
+    for _ in range(100):
+        deep = {"d": [deep]}
+    wide = {f"key \ud800 \0 {number}": ["w" * 1000, 1e308 * 10] for number in range(1000)}
+    text = json.dumps(
+        {
+            "jsonrpc": "2.0",
+            "method": "session/update",
+            "params": {
+                "sessionId": wire.session,
+                "update": {
+                    "sessionUpdate": "tool_call",
+                    "toolCallId": "c",
+                    "title": "t",
+                    "rawInput": {"wide": wide, "deep": deep},
+                },
+            },
+        }
+    )
+    for _ in range(120):
+        sys.stdout.write(text.replace("Infinity", "1e999") + "\n")
+    Path("made.txt").write_text("made\n")
+    wire.end()
+
+
 def asks(wire: Wire) -> None:
     wire.handshake()
     while wire.may()["outcome"] == "selected":
@@ -412,9 +448,9 @@ BEHAVIOURS: dict[str, Callable[[Wire], None]] = {
         behaviour.__name__: behaviour
         for behaviour in (
             edits_ci, writes_ci, pushes,
-            nothing, works, appends, old, hangs, garbage, only_garbage, flood_line, flood_updates, flood_errors, asks, asks_once,
-            dies, dies_at_once, dies_by_signal, broken_answer, refuses, limited, logged_out, files, races, stubborn, writes_outside,
-            polite, deaf, steered, slow, silent, loads,
+            nothing, works, appends, old, hangs, garbage, only_garbage, flood_line, flood_updates, flood_errors,
+            flood_and_work, wide_entries, asks, asks_once, dies, dies_at_once, dies_by_signal, broken_answer, refuses,
+            limited, logged_out, files, races, stubborn, writes_outside, polite, deaf, steered, slow, silent, loads,
         )
     },
     "deletes_git": shell("echo more >> README.md; rm -rf .git"),

@@ -17,13 +17,13 @@ from acp.schema import (
     WriteTextFileResponse,
 )
 
+from devteam.adapters.executors.acp_entry import TEXT_LIMIT, plain, shortened, sound
 from devteam.adapters.executors.acp_files import OutsideWorkspace, inside, read_inside, write_inside
 from devteam.adapters.executors.acp_people import People, permission_question
 from devteam.adapters.executors.policy import Policy, Ruling, Verdict
 from devteam.executions.session import EntryKind, Session
 
 FILE_LIMIT = 10_000_000
-TEXT_LIMIT = 20_000
 SAID_LIMIT = 200_000
 ASK_LIMIT = 500
 """Permissions that an agent may ask for in one round."""
@@ -84,10 +84,11 @@ class AgentClient:
             self._text(kind, getattr(update.content, "text", None) or "")
             return
         self.flush()
-        self._session.entry(kind, shortened(update.model_dump(mode="json", by_alias=True, exclude_none=True)))
+        self._session.entry(kind, shortened(plain(update)))
 
     def _text(self, kind: EntryKind, text: str) -> None:
         """Chunks of one message become one entry."""
+        text = sound(text)
         if kind == "message":
             self._said.append(text)
             if len(self._said) > 1000:
@@ -120,7 +121,7 @@ class AgentClient:
         if self._asked > ASK_LIMIT:
             self.asks_without_end.set()
             return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
-        call = tool_call.model_dump(mode="json", by_alias=True, exclude_none=True)
+        call = plain(tool_call)
         decision = await self._decide(self._policy.rule(call, self._workspace), shortened(call))
         if decision is None:
             return RequestPermissionResponse(outcome=DeniedOutcome(outcome="cancelled"))
@@ -218,15 +219,3 @@ class AgentClient:
 
     def on_connect(self, conn: Any) -> None:
         """Nothing to do."""
-
-
-def shortened(value: Any) -> Any:
-    """JSON with long texts cut: the session is for reading, the workspace holds the whole."""
-    if isinstance(value, str):
-        cut = f"{value[:TEXT_LIMIT]}\n… {len(value) - TEXT_LIMIT} more characters" if len(value) > TEXT_LIMIT else value
-        return cut.encode("utf-8", errors="replace").decode()  # half a character cannot be stored
-    if isinstance(value, dict):
-        return {key: shortened(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [shortened(inner) for inner in value[:500]]
-    return value
