@@ -164,6 +164,7 @@ def test_words_alone_deliver_nothing(working: Engine, name: str, protocol: str) 
     assert attempt.outcome == "failed"
     assert attempt.round == 3
     assert case.repository.head() == before
+    assert [incident.evidence for incident in case.snapshot().incidents] == [], "it calls nobody by itself"
     case.assert_no_process_is_left()
 
 

@@ -72,6 +72,11 @@ def _opencode(model: ModelAccess, home: Path) -> Mapping[str, str]:
         },
     }
     write_in_home(home, ".config/opencode/opencode.json", json.dumps(settings))
+    # It installs a package for plugins at its start, unless its folder says that it is there; nobody uses it here.
+    wanted = {"dependencies": {"@opencode-ai/plugin": "*"}}
+    write_in_home(home, ".config/opencode/package.json", json.dumps(wanted))
+    write_in_home(home, ".config/opencode/package-lock.json", json.dumps({"packages": {"": wanted}}))
+    write_in_home(home, ".config/opencode/node_modules/.package-lock.json", "{}")
     return {
         "OPENCODE_DISABLE_MODELS_FETCH": "1",
         "OPENCODE_DISABLE_AUTOUPDATE": "1",
