@@ -24,6 +24,9 @@ from devteam.tasks.model import RUNNING, UNMET, TaskStatus
 from devteam.tasks.schemas import TaskView
 from devteam.tasks.service import continue_execution, unblock_dependants
 
+_EVENT_REASON = 2000
+"""Characters of what a person says that stand in the change log; the request holds all of it."""
+
 
 class RunAgainInput(Input):
     """Where another attempt begins, and what is different about it.
@@ -121,7 +124,8 @@ def put_back(
     make_pending(change, attempt, code=wanted.kind.value, reason=reason)
     values = {"position": tasks.head_position(connection, change.customer_id), "assignee": None}
     tasks.update_task(connection, attempt.task_id, values)
-    change.record(event, "attempt", attempt.id, reason=wanted.instructions, title=attempt.title)
+    said = None if wanted.instructions is None else wanted.instructions[:_EVENT_REASON]
+    change.record(event, "attempt", attempt.id, reason=said, title=attempt.title)
     view = tasks.task_view(connection, change.customer_id, attempt.task_id)
     change.show(view)
     continue_work(change)
