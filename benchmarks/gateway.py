@@ -29,6 +29,8 @@ from benchmarks.common import (
     temporary_folder,
 )
 from devteam.access.model import ENGINE
+from devteam.adapters.egress import Bandwidth
+from devteam.adapters.fences import ResourceLimits
 from devteam.adapters.model_gateway import GatewayStore, ModelGateway, PriceTable
 from devteam.adapters.secret_box import SecretBox
 from devteam.kit.clock import utc_now
@@ -173,7 +175,8 @@ def run(*, calls: int, streams: int) -> int:
         providers.add(ENGINE, wanted)
         providers.set_price(ENGINE, PriceInput(model=MODEL, input_usd=1, cached_usd=0.1, output_usd=4))
         store = GatewayStore(database, utc_now, box)
-        gateway = ModelGateway(store, PriceTable(store.prices), utc_now, folder / "gateway.sock")
+        bandwidth = Bandwidth(ResourceLimits().network_bandwidth)  # as a worker has it
+        gateway = ModelGateway(store, PriceTable(store.prices), utc_now, folder / "gateway.sock", bandwidth=bandwidth)
         gateway.ensure_started()
         lease = gateway.lease(_attempt(database), model=MODEL, budget_usd=1000.0)
         caller = Child("benchmarks.gateway", "--as", "agent")

@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,9 +16,11 @@ import httpx
 import pytest
 
 from devteam.access.model import ENGINE
+from devteam.adapters.egress import Bandwidth
 from devteam.adapters.model_gateway import GatewayModels, NoModel
 from devteam.executions.ports import Job
 from devteam.executions.session import ModelAccess, Trouble
+from devteam.kit.db import sql
 from devteam.providers.schemas import ProviderPatch
 from tests.functional.gateway_world import REAL_KEY, Desk, chat, client, eventually, new_gateway, open_desk
 from tests.functional.world import World
@@ -697,3 +699,76 @@ def test_the_key_of_a_way_is_worthless_when_the_round_is_over(desk: Desk) -> Non
     assert way is not None
     answer = httpx.get(f"{way.base_url}/v1/models", headers={"authorization": f"Bearer {way.key}"}, trust_env=False)
     assert answer.status_code == 401
+
+
+# --- bandwidth and incidents ---
+
+
+def test_large_calls_are_held_to_the_attempts_bandwidth_and_small_ones_never_wait(
+    shared_world: World, open_folder: Path
+) -> None:
+    bandwidth = Bandwidth(8_000_000)
+    with (
+        open_desk(shared_world, open_folder, bandwidth=bandwidth) as desk,
+        ModelServer(lambda _: say("Yes.")) as server,
+    ):
+        desk.add("one", server.openai_url)
+        held, free = desk.lease(), desk.lease()
+        with client(held) as agent, client(free) as other:
+            agent.post("/chat/completions", json=chat()).raise_for_status()
+            began = time.monotonic()
+            agent.post("/chat/completions", json=chat(text="x" * 1_000_000)).raise_for_status()
+            # 250 kB pass at once, the rest at a megabyte a second.
+            assert time.monotonic() - began >= 0.7
+            assert held.bucket is bandwidth.of(held.attempt_id)
+            began = time.monotonic()
+            other.post("/chat/completions", json=chat()).raise_for_status()
+            assert time.monotonic() - began < 5
+
+
+def test_keys_on_their_way_out_are_incidents_the_attempts_own_less_than_others(desk: Desk) -> None:
+    told: list[tuple[str, Mapping[str, Any]]] = []
+
+    def sound(code: str, _: str, evidence: Mapping[str, Any]) -> None:
+        told.append((code, evidence))
+
+    with ModelServer(lambda _: say("Yes.")) as server:
+        desk.add("one", server.openai_url)
+        lease = desk.gateway.lease(desk.attempt(), model="scripted", budget_usd=None, sound=sound)
+        with client(lease) as agent:
+            for text in ("harmless", f"mine is {lease.key}", f"theirs is {REAL_KEY} and {REAL_KEY}"):
+                agent.post("/chat/completions", json=chat(text=text)).raise_for_status()
+        desk.gateway.end(lease)
+    assert sorted(told, key=lambda each: each[0]) == [
+        ("attempt_key_leaving", {"masked": 1}),
+        ("secret_leaving", {"masked": 2}),
+    ]
+
+
+def test_only_a_budget_that_stopped_something_has_an_overshoot(desk: Desk) -> None:
+    raised: list[tuple[str, Mapping[str, Any]]] = []
+
+    def alarm(_: Job, code: str, __: str, evidence: Mapping[str, Any]) -> None:
+        raised.append((code, evidence))
+
+    def overshoot(attempt: Any) -> Any:
+        with desk.world.database.transaction() as connection:
+            found = sql("SELECT overshoot_usd FROM attempts WHERE id = :id")
+            return connection.execute(found, {"id": attempt}).scalar_one()
+
+    desk.price()
+    with ModelServer(lambda _: Answer("Yes.", input_tokens=900_000)) as server:
+        desk.add("one", server.openai_url)
+        models = GatewayModels(desk.gateway, desk.gateway.store, alarm)
+        for calls, measured in ((1, None), (3, pytest.approx(0.8, abs=0.01))):
+            wanted = job("native")
+            attempt = wanted.ref.attempt_id = desk.attempt()  # type: ignore[misc]
+            with models.access(wanted) as way:
+                assert way.model is not None
+                headers = {"authorization": f"Bearer {way.model.key}"}
+                for _ in range(calls):
+                    url = f"{way.model.base_url}/v1/chat/completions"
+                    httpx.post(url, json=chat(max_tokens=10), headers=headers, trust_env=False)
+            assert overshoot(attempt) == measured
+    [(code, evidence)] = raised
+    assert (code, evidence["limitUsd"], evidence["overshootUsd"]) == ("budget_spent", 1.0, pytest.approx(0.8, abs=0.01))
