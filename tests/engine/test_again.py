@@ -217,6 +217,22 @@ def test_commits_handed_back_keep_their_author_when_the_base_has_moved(working: 
     assert case.show("a.txt") == "one\nbetter" and case.show("x.txt") == "x"
 
 
+def test_regression_by_a_persons_commits_takes_all_of_them_back(working: Engine, desk: Desk) -> None:
+    only_after_the_merge = 'case "$PWD" in */base-*) [ ! -e c.txt ];; *) ! grep -q bad a.txt;; esac'
+    case = working.customer(gates=[gate(only_after_the_merge)])
+    task, _ = failed(case)
+    first = taken(case, desk, task)
+    clone = desk.clone(first, case.folder)
+    commit_by_hand(clone, {"a.txt": "one\nbetter\n"}, "Better")
+    commit_by_hand(clone, {"c.txt": "c\n"}, "And c")
+    assert first.base_commit is not None
+    desk.hands.hand_back(ANNA, first.id, desk.bundle(clone, first.base_commit))
+    second = ended(case, task, 2)
+    assert (second.monitoring, case.view(task).status) == ("regressed", "failed"), case.output(second)
+    assert second.revert_commit == case.repository.head()
+    assert git(case.repository.bare, "diff", first.base_commit, "main") == "", "nothing of the work is left"
+
+
 def test_gate_that_fails_on_what_was_handed_back_fails_the_task(working: Engine, desk: Desk) -> None:
     case = working.customer(gates=[NO_BAD])
     task, _ = failed(case)

@@ -255,7 +255,9 @@ class GitDeliveries:
             f"This reverts commit {merged}.\n\n{reason}",
             {ATTEMPT_TRAILER: str(job.ref.attempt_id), "DevTeam-Reverts": merged},
         )
-        reverted = revert_commit(mirror, merged, head, message, job.started_at)
+        # A person's commits went onto the base one by one, ours as one.
+        since = job.base_commit if job.by_person and merged == job.commit else None
+        reverted = revert_commit(mirror, merged, head, message, job.started_at, since=since)
         if isinstance(reverted, Conflict):
             return DeliveryConflict(head, reverted.paths)
         before_push()

@@ -108,16 +108,20 @@ def merge_commit(mirror: Mirror, base_head: str, delivery_commit: str, message: 
         return session.commit_tree(session.tree(delivery_commit), [base_head, delivery_commit], message, date)
 
 
-def revert_commit(mirror: Mirror, commit: str, onto_head: str, message: str, date: datetime) -> str | Conflict:
-    """A commit on `onto_head` that takes back what `commit` brought; a merge is taken back against its first
-    parent.
+def revert_commit(
+    mirror: Mirror, commit: str, onto_head: str, message: str, date: datetime, *, since: str | None = None
+) -> str | Conflict:
+    """A commit on `onto_head` that takes back what `commit` brought, with all before it back to `since` if that is
+    given; a merge is taken back against its first parent.
 
     Answers `onto_head` itself when nothing of the commit is left in it.
     """
     _check(commit, onto_head)
     with mirror.session() as session:
         parents = session.git("rev-list", "--parents", "--max-count=1", commit).text.split()[1:]
-        before = parents[0] if parents else session.git("hash-object", "-t", "tree", "-w", "--stdin").text
+        before = (
+            since or (parents[0] if parents else None) or session.git("hash-object", "-t", "tree", "-w", "--stdin").text
+        )
         return _apply(session, commit, before, onto_head, message, date)
 
 
