@@ -80,6 +80,9 @@ class GateRecord:
 MAX_RUNS_IN_PHASE = 20
 """An attempt that is lost this often in one phase is given up: it may be what ends the workers."""
 
+WATCHED = "(monitoring = 'watching' OR closing = 'due')"
+"""An attempt that ended and is still looked after: its delivery, or the gates at the end of its execution."""
+
 _TASK_STATUS_IN = {
     Phase.EXECUTION: TaskStatus.IN_PROGRESS,
     Phase.QUALITY_ASSURANCE: TaskStatus.VERIFYING,
@@ -121,7 +124,7 @@ class Lifecycle:
     def _held(self, ref: RunRef, *, watching: bool = False) -> Iterator[tuple[CustomerChange, Row[Any]]]:
         """A change for the holder of the attempt. Raises Fenced for anybody else."""
         with customer_change(self._database, ref.customer_id, ENGINE, self._clock) as change:
-            condition = "monitoring = 'watching'" if watching else "outcome IS NULL"
+            condition = WATCHED if watching else "outcome IS NULL"
             row = change.connection.execute(
                 sql(
                     f"""SELECT a.*, t.title, t.status AS task_status FROM attempts a JOIN tasks t ON t.id = a.task_id
@@ -168,7 +171,7 @@ class Lifecycle:
 
         Answers the stop that a person asked for in the meantime, if any.
         """
-        condition = "monitoring = 'watching'" if watching else "outcome IS NULL"
+        condition = WATCHED if watching else "outcome IS NULL"
         with self._database.statement() as connection:
             held = connection.execute(
                 sql(f"SELECT stop_requested FROM attempts WHERE id = :id AND run = :run AND {condition}"),
@@ -216,11 +219,18 @@ class Lifecycle:
         with self._database.statement() as connection:
             connection.execute(
                 sql(
-                    """UPDATE attempts SET monitor_at = :until, lease_expires_at = NULL
-                       WHERE id = :id AND run = :run AND monitoring = 'watching'"""
+                    f"""UPDATE attempts SET monitor_at = :until, lease_expires_at = NULL
+                        WHERE id = :id AND run = :run AND {WATCHED}"""
                 ),
                 {"id": ref.attempt_id, "run": ref.run, "until": until},
             )
+
+    def end_closing(self, ref: RunRef, *, passed: bool) -> None:
+        """The gates of stage post_execution have run; with the last project's the execution completes, or stops."""
+        with self._held(ref, watching=True) as (change, row):
+            lease = {} if row.monitoring == Monitoring.WATCHING else {"lease_expires_at": None, "monitor_at": None}
+            _set(change, row.id, {"closing": "passed" if passed else "failed", **lease}, own=True)
+            settle(change)
 
     def end_monitoring(
         self, ref: RunRef, result: Monitoring, *, reason: str | None = None, fields: Mapping[str, Any] | None = None
@@ -474,7 +484,7 @@ def assign_watch(
         free = connection.execute(
             sql(
                 """SELECT 1 FROM attempts a LEFT JOIN workers w ON w.id = a.worker_id
-                   WHERE a.id = :id AND a.monitoring = 'watching'
+                   WHERE a.id = :id AND (a.monitoring = 'watching' OR a.closing = 'due')
                      AND (a.lease_expires_at IS NULL OR a.lease_expires_at < now() OR w.state = 'dead')"""
             ),
             {"id": attempt_id},
@@ -487,8 +497,8 @@ def release_watch(connection: Connection, ref: RunRef) -> None:
     """A look ended without an answer: let it be assigned again."""
     connection.execute(
         sql(
-            """UPDATE attempts SET lease_expires_at = NULL
-               WHERE id = :id AND run = :run AND monitoring = 'watching'"""
+            f"""UPDATE attempts SET lease_expires_at = NULL
+                WHERE id = :id AND run = :run AND {WATCHED}"""
         ),
         {"id": ref.attempt_id, "run": ref.run},
     )

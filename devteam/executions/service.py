@@ -15,7 +15,7 @@ from devteam.executions import requests
 from devteam.executions.model import ExecutionStatus, PauseMode, Stop
 from devteam.executions.queries import execution_row, execution_view
 from devteam.executions.schemas import ExecutionView, StoppedExecutions
-from devteam.executions.settle import move_execution, running_attempts, settle
+from devteam.executions.settle import check_again, move_execution, running_attempts, settle
 from devteam.kit.clock import Clock
 from devteam.kit.db import Database, Row, sql
 from devteam.kit.errors import Conflict, NotFound
@@ -93,6 +93,7 @@ class ExecutionService:
             if row.status in (_S.COMPLETED, _S.ABORTED):
                 raise Conflict(f"An execution that is {row.status} cannot be resumed.", code="not_resumable")
             if row.status in (_S.PAUSED, _S.ERROR):
+                check_again(change, row.id)
                 move_execution(change, row, _S.ACTIVE)
             else:
                 change.connection.execute(

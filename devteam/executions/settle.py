@@ -71,6 +71,14 @@ def settle(change: CustomerChange) -> None:
     if row is None:
         return
     if row.own == 0:
+        if _gates_are_due(change, row):
+            return
+        broken = _broken_gate(change, row.id)
+        if broken is not None:
+            move_execution(change, row, _S.ERROR, code="post_execution_gate", reason=broken)
+            change.record("execution_failed", "execution", row.id, reason=broken)
+            change.show(execution_view(change.connection, row.id))
+            return
         move_execution(change, row, _S.COMPLETED, code="queue_done", reason=_summary(row.failed, row.blocked))
         change.record("execution_completed", "execution", row.id, failed=row.failed, blocked=row.blocked)
     elif row.pause_requested is not None:
@@ -79,6 +87,65 @@ def settle(change: CustomerChange) -> None:
     else:
         return
     change.show(execution_view(change.connection, row.id))
+
+
+def _gates_are_due(change: CustomerChange, row: Row[Any]) -> bool:
+    """Whether the end of the execution waits for gates; each project's newest delivery is given them once.
+
+    Whoever looks after that delivery runs them.
+    """
+    change.connection.execute(
+        sql(
+            """WITH newest AS (
+                   SELECT DISTINCT ON (a.project_id) a.id FROM attempts a
+                   WHERE a.execution_id = :id AND a.outcome = 'succeeded' AND a.commit IS NOT NULL
+                   ORDER BY a.project_id, a.finished_at DESC, a.id DESC)
+               UPDATE attempts a SET closing = 'due', monitor_at = :now, version = a.version + 1
+               FROM newest n, projects p
+               WHERE a.id = n.id AND p.id = a.project_id AND a.closing IS NULL AND p.archived_at IS NULL
+                 AND p.gates @> '[{"stage": "post_execution"}]'"""
+        ),
+        {"id": row.id, "now": change.now},
+    )
+    due = change.connection.execute(
+        sql("SELECT count(*) FROM attempts WHERE execution_id = :id AND closing = 'due'"), {"id": row.id}
+    ).scalar_one()
+    if due and row.reason_code != "closing":
+        change.connection.execute(
+            sql(
+                """UPDATE executions SET reason_code = 'closing', reason = :reason, version = version + 1
+                   WHERE id = :id"""
+            ),
+            {"id": row.id, "reason": "The queue is done; the gates at the end of the execution run."},
+        )
+        change.show(execution_view(change.connection, row.id))
+    return bool(due)
+
+
+def _broken_gate(change: CustomerChange, execution_id: Any) -> str | None:
+    """The first required gate of stage post_execution that does not hold, in a sentence."""
+    found = change.connection.execute(
+        sql(
+            """SELECT p.name AS project, p.base_branch, g.name, g.text FROM attempts a
+               JOIN projects p ON p.id = a.project_id
+               JOIN gate_results g ON g.attempt_id = a.id AND g.stage = 'post_execution'
+               WHERE a.execution_id = :id AND a.closing = 'failed' AND g.required AND g.passed IS FALSE
+               ORDER BY g.id LIMIT 1"""
+        ),
+        {"id": execution_id},
+    ).first()
+    if found is None:
+        return None
+    place = f"{found.base_branch} of {found.project}"
+    return f"Gate {found.name} fails on {place} at the end of the execution: {found.text}"
+
+
+def check_again(change: CustomerChange, execution_id: Any) -> None:
+    """Gates that failed at the end of the execution are run again: somebody mended what they found."""
+    change.connection.execute(
+        sql("UPDATE attempts SET closing = NULL WHERE execution_id = :id AND closing = 'failed'"),
+        {"id": execution_id},
+    )
 
 
 def _summary(failed: int, blocked: int) -> str:

@@ -146,12 +146,14 @@ class Leader:
             due = connection.execute(
                 sql(
                     """SELECT a.id, a.customer_id FROM attempts a LEFT JOIN workers w ON w.id = a.worker_id
-                       WHERE a.monitoring = 'watching' AND a.monitor_at <= :now
+                       WHERE a.monitor_at <= :now AND (a.monitoring = 'watching' OR (a.closing = 'due' AND EXISTS (
+                               SELECT 1 FROM executions e WHERE e.id = a.execution_id AND e.status = 'active')))
                          AND (a.lease_expires_at IS NULL OR w.state = 'dead' OR (:sure AND a.lease_expires_at < now()))
                        ORDER BY a.monitor_at, a.id
                        LIMIT greatest(0, (SELECT coalesce(sum(slots), 0) FROM workers WHERE state = 'alive')
                            - (SELECT count(*) FROM attempts b JOIN workers v ON v.id = b.worker_id
-                              WHERE b.monitoring = 'watching' AND b.lease_expires_at >= now() AND v.state = 'alive'))"""
+                              WHERE (b.monitoring = 'watching' OR b.closing = 'due')
+                                AND b.lease_expires_at >= now() AND v.state = 'alive'))"""
                 ),
                 {"now": self._clock(), "sure": self._is_sure()},
             ).all()

@@ -13,7 +13,7 @@ from devteam.kit.clock import Clock
 from devteam.kit.db import UNAVAILABLE, sql
 from devteam.kit.errors import DevTeamError, Fenced
 from devteam.kit.log import get_logger
-from devteam.projects.gates import GateStage, RepositoryGate
+from devteam.projects.gates import GateStage, HttpGate, RepositoryGate
 from devteam.projects.schemas import DeliveryMode
 from devteam.workflows.handle import RunHandle, Stopped
 from devteam.workflows.jobs import load_job
@@ -45,7 +45,11 @@ class DeliveryWatch:
         try:
             self._handle.await_earlier()
             job = load_job(self._tools.database, self._ref.attempt_id, self._ref.run)
-            self._look(job)
+            closing, watching = self._wanted()
+            if closing:
+                self._close(job)
+            if watching:
+                self._look(job)
             self._tools.workspaces.discard(job)
         except (Stopped, Fenced):
             log.info("watch_ended", attempt=str(self._ref.attempt_id))
@@ -57,6 +61,39 @@ class DeliveryWatch:
             self._later(load_job(self._tools.database, self._ref.attempt_id, self._ref.run), str(exc))
         finally:
             self._output.close()
+
+    def _wanted(self) -> tuple[bool, bool]:
+        """Whether the execution waits for its gates, and whether the delivery is watched."""
+        with self._tools.database.statement() as connection:
+            row = connection.execute(
+                sql(
+                    """SELECT closing = 'due' AS closing, monitoring = 'watching' AS watching
+                       FROM attempts WHERE id = :id"""
+                ),
+                {"id": self._ref.attempt_id},
+            ).one()
+        return bool(row.closing), bool(row.watching)
+
+    def _close(self, job: Job) -> None:
+        """Run the project's gates of stage post_execution on the base as it is now."""
+        head, holds = self._tools.deliveries.base_head(job), True
+        verifier, stage = self._tools.verifier, GateStage.POST_EXECUTION
+        gates: list[RepositoryGate | HttpGate] = [
+            *job.repository_gates(stage),
+            *(gate for gate in job.gates_of(stage) if isinstance(gate, HttpGate)),
+        ]
+        with self._tools.workspaces.checkout(job, head) as folder:
+            for gate in gates:
+                if isinstance(gate, HttpGate):
+                    record = verifier.http(stage, gate, head, self._handle, self._output.note)
+                else:
+                    self._output.note(f"Gate {gate.name} at the end of the execution")
+                    run = verifier.measure(job, gate, folder, self._handle, self._output.write)
+                    record = gate_record(stage.value, gate, run, None, head)
+                self._output.note(f"Gate {gate.name}: {record.text}")
+                patiently(partial(self._tools.lifecycle.record_gates, self._ref, [record], watching=True))
+                holds = holds and not (gate.required and record.passed is False)
+        patiently(partial(self._tools.lifecycle.end_closing, self._ref, passed=holds))
 
     def _look(self, job: Job) -> None:
         head = self._tools.deliveries.base_head(job)
@@ -151,7 +188,7 @@ class DeliveryWatch:
 
     def _later(self, job: Job, error: str) -> None:
         """The look itself failed (no network, say): once the window is over that is the answer."""
-        if job.monitor_until is not None and self._clock() >= job.monitor_until + LOOK_INTERVAL:
+        if self._wanted()[1] and job.monitor_until is not None and self._clock() >= job.monitor_until + LOOK_INTERVAL:
             self._tools.lifecycle.end_monitoring(
                 self._ref, Monitoring.NOT_MERGED, reason=f"The base could not be looked at: {error}"
             )

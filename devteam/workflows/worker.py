@@ -43,7 +43,8 @@ _ASSIGNED = sql(
            e.status AS execution_status, e.pause_requested
     FROM attempts a JOIN executions e ON e.id = a.execution_id
     WHERE a.worker_id = :worker_id
-      AND (a.outcome IS NULL OR (a.monitoring = 'watching' AND a.lease_expires_at > now()))
+      AND (a.outcome IS NULL
+           OR ((a.monitoring = 'watching' OR a.closing = 'due') AND a.lease_expires_at > now()))
     ORDER BY a.stop_requested IS NULL, a.id
     """
 )

@@ -304,7 +304,7 @@ def test_what_is_no_manifest_is_said_to_be_none(path: str, text: str) -> None:
         found = dependencies(path, text)
     except Unreadable:
         return
-    assert all(isinstance(name, str) and isinstance(wanted, str) for name, wanted in found.items())
+    assert "" not in found.values()
 
 
 def test_dependencies_that_came_changed_and_went_are_asked_about() -> None:
