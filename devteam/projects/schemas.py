@@ -44,9 +44,9 @@ class ProjectInput(Input):
     `agentCommand` starts an agent of one's own (executor `acp`); `model` is what an agent asks the providers for,
     by default the first that they offer; `budgetUsd` bounds what one attempt may spend. The first of `routes` that
     fits a task says who does it; `executor` and `model` are for the others, and where none of a rule's choices can.
-    `egressAllow` are the hosts that agents and the gates on their work may reach: `host` or `*.host`, on ports 80 and 443
-    or on the `:port` that is named. An agent changes `protectedPaths` only when a person allows it; `refusedCommands`
-    are first words of commands, or `/a regular expression/`, that agents may not run.
+    `egressAllow` are the hosts that agents and the gates on their work may reach: `host` or `*.host`, on ports 80 and
+    443 or on the `:port` that is named. An agent changes `protectedPaths` only when a person allows it;
+    `refusedCommands` are first words of commands, or `/a regular expression/`, that agents may not run.
     """
 
     name: str = Field(min_length=1, max_length=120)
