@@ -11,7 +11,7 @@ import typer
 from devteam.cli import render
 from devteam.cli.client import Api, engine
 from devteam.cli.failure import CliError
-from devteam.cli.gates import proposals, propose_gates
+from devteam.cli.gates import proposals, propose_gates, read_gates
 from devteam.cli.names import named, repository_address, resolve
 from devteam.cli.options import Customer, Data, Json, Url
 
@@ -30,6 +30,10 @@ Gates = Annotated[
 ]
 Routes = Annotated[
     str | None, typer.Option("--routes", metavar="JSON", help="Who does which tasks: JSON, or @FILE; [] for no rules.")
+]
+GateFile = Annotated[
+    Path | None,
+    typer.Option("--gates", metavar="FILE", help="Gates of any type, as a JSON list; see docs/how-to/quality-gates.md."),
 ]
 PreGates = Annotated[
     list[str] | None,
@@ -146,6 +150,7 @@ def add_project(
     ] = "branch",
     gate: Gates = None,
     pre_gate: PreGates = None,
+    gate_file: GateFile = None,
     proposed_gates: Annotated[
         bool, typer.Option("--proposed-gates", help="Take what the repository suggests; see `project propose-gates`.")
     ] = False,
@@ -178,10 +183,7 @@ def add_project(
         "repository": repository_address(repository),
         "deliveryMode": delivery_mode,
         "monitoringWindowSeconds": monitoring_window,
-        "gates": [
-            *[parse_gate(text, "pre_execution") for text in pre_gate or ()],
-            *[parse_gate(text, "post_task") for text in gate or ()],
-        ],
+        "gates": _all_gates(gate, pre_gate, gate_file),
         **executor_fields(executor, agent_command, model, budget),
         "egressAllow": egress or [],
         "routes": _routes(routes) or [],
@@ -210,6 +212,7 @@ def edit_project(
     ] = None,
     gate: Gates = None,
     pre_gate: PreGates = None,
+    gate_file: GateFile = None,
     no_gates: Annotated[bool, typer.Option("--no-gates", help="Take all gates away.")] = False,
     monitoring_window: Annotated[float | None, typer.Option("--monitoring-window", metavar="SECONDS")] = None,
     model: Annotated[str | None, typer.Option("--model", metavar="MODEL")] = None,
@@ -231,10 +234,7 @@ def edit_project(
     """Change a project. Gates and hosts that are given take the place of all that it had."""
     if delivery_mode is not None and delivery_mode not in DELIVERY_MODES:
         raise CliError(f"'{delivery_mode}' is no delivery mode; use one of {', '.join(DELIVERY_MODES)}.")
-    gates = [
-        *[parse_gate(text, "pre_execution") for text in pre_gate or ()],
-        *[parse_gate(text, "post_task") for text in gate or ()],
-    ]
+    gates = _all_gates(gate, pre_gate, gate_file)
     wanted = {
         "name": name,
         "deliveryMode": delivery_mode,
@@ -348,6 +348,14 @@ def _words(command: str | None) -> list[str] | None:
     if not words:
         raise CliError("The agent's command is empty.")
     return words
+
+
+def _all_gates(gate: list[str] | None, pre_gate: list[str] | None, file: Path | None) -> list[dict[str, Any]]:
+    return [
+        *[parse_gate(text, "pre_execution") for text in pre_gate or ()],
+        *[parse_gate(text, "post_task") for text in gate or ()],
+        *([] if file is None else read_gates(file)),
+    ]
 
 
 def parse_gate(text: str, stage: str) -> dict[str, Any]:

@@ -1,13 +1,31 @@
-"""`devteam project propose-gates`: what a repository suggests to check."""
+"""Gates on the command line: those that a repository suggests, and those that a file lists."""
 
+import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from devteam.cli import render
 from devteam.cli.client import Api, engine
+from devteam.cli.failure import CliError
 from devteam.cli.names import repository_address
 from devteam.cli.options import Data, Json, Url
+
+
+def read_gates(file: Path) -> list[dict[str, Any]]:
+    """The gates of a JSON file: a list, or an object that holds one under `gates`. The engine judges what is in it."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise CliError(f"The gates in {file} cannot be read: {exc.strerror}.") from exc
+    except (ValueError, RecursionError) as exc:
+        raise CliError(f"{file} is no JSON: {exc}.") from exc
+    if isinstance(found, dict):
+        found = found.get("gates")
+    if not isinstance(found, list) or not all(isinstance(gate, dict) for gate in found):
+        raise CliError(f"{file} does not hold a list of gates.")
+    return found
 
 
 def propose_gates(
