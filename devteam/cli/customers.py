@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -33,7 +34,7 @@ Routes = Annotated[
 ]
 GateFile = Annotated[
     Path | None,
-    typer.Option("--gates", metavar="FILE", help="Gates of any type, as a JSON list; see docs/how-to/quality-gates.md."),
+    typer.Option("--gates", metavar="FILE", help="A JSON list of gates; see docs/how-to/quality-gates.md."),
 ]
 PreGates = Annotated[
     list[str] | None,
