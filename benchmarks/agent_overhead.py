@@ -1,10 +1,13 @@
 """What the engine adds to an agent's work: everything that an attempt takes but the agent and the gates themselves.
 
-A worker does tasks one after the other, in the fence, with an agent that writes one file at once and a gate that is
-`true`: fetch of the mirror, worktree, gate on the base, the agent's fence, snapshot, diff, a clean tree for the gates,
-their fences, push, clean-up, and every record of it. The agent's and the gate's own moments count too, so the figures are
-upper bounds. The first attempt fills the mirror and stands apart. The repositories are made by `git fast-import` of
-random files, the same ones each time: 50 MB with a short history, and 200 MB whose history holds 2 GB.
+A worker does tasks one after the other, in the fence, with an agent that adds a line at once and a gate that is `true`:
+fetch of the mirror, worktree, gate on the base, the agent's fence, snapshot, diff, a clean tree for the gates, their
+fences, push, clean-up, and every record of it. The agent's and the gate's own moments count too, so the figures are
+upper bounds. Work is handed over as a branch, or merged at once: then the base moves, and gates run on each new one
+twice more, before the next attempt and after the merge. The first attempt fills the mirror and stands apart.
+
+The repositories are made by `git fast-import` of random files, the same ones each time: 50 MB with a short history, and
+200 MB whose history holds 2 GB.
 """
 
 import argparse
@@ -76,10 +79,10 @@ def agent_program(folder: Path) -> Path:
     return program
 
 
-def work(made: Engine, size: Size, attempts: int) -> tuple[float, list[float]]:
+def work(made: Engine, size: Size, delivery: str, attempts: int) -> tuple[float, list[float]]:
     """Seconds of the first attempt, and from its end to the end of all, per attempt."""
     command = [str(agent_program(made.folder)), "appends"]
-    case = made.customer(executor="acp", agent_command=command, gates=[gate("true")])
+    case = made.customer(executor="acp", agent_command=command, gates=[gate("true")], delivery_mode=delivery)
     fill(case.repository.bare, size)
     first = _run(case, 1)[0]
     taken = _run(case, attempts)
@@ -103,9 +106,10 @@ def _run(case: Case, count: int) -> list[float]:
 def figures(made: Engine, sizes: list[Size], attempts: int) -> Iterator[Figure]:
     """The table's lines."""
     for size in sizes:
-        first, taken = work(made, size, attempts)
-        note = f"median of {attempts}, worst {max(taken):.2f} s; the first one filled the mirror in {first:.1f} s"
-        yield Figure(f"attempt with {size.title}", median(taken), "s", size.limit, note)
+        for delivery, words in (("branch", "as a branch"), ("fast_forward", "merged")):
+            first, taken = work(made, size, delivery, attempts)
+            note = f"median of {attempts}, worst {max(taken):.2f} s; the first one filled the mirror in {first:.1f} s"
+            yield Figure(f"attempt with {size.title}, {words}", median(taken), "s", size.limit, note)
 
 
 def run(*, names: list[str], attempts: int) -> int:

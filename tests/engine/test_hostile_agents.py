@@ -15,7 +15,7 @@ from tests.engine.test_agents import EDIT, SAYS_TWO, Shop, shop, why
 from tests.engine.world import Case, gate
 from tests.integration.agent_world import AGENT
 from tests.integration.git_projects import git
-from tests.peers.model_server import Answer, Call, Fault, Script, say
+from tests.peers.model_server import Answer, Call, Fault, Script, Step, say
 
 __all__ = ["shop"]
 
@@ -126,16 +126,16 @@ def test_entries_of_any_width_are_cut_to_what_can_be_kept(
 
 # --- models ---
 
-MALFORMED = [
+MALFORMED: list[Step] = [
     Answer(calls=[Call("edit_file", raw='{"path": "a.txt", ')]),
     Answer(calls=[Call("no_such_tool", {"x": 1})]),
     Answer(calls=[Call("edit_file", {"path": ["a.txt"]})]),
     EDIT,
     say("Done."),
 ]
-CUT_TWICE = [Fault(cut=True), Fault(cut=True), EDIT, say("Done.")]
-LIMIT_WITHOUT_TIME = [Fault(429), Fault(429), EDIT, say("Done.")]
-FAILS_TWICE = [Fault(500), Fault(503), EDIT, say("Done.")]
+CUT_TWICE: list[Step] = [Fault(cut=True), Fault(cut=True), EDIT, say("Done.")]
+LIMIT_WITHOUT_TIME: list[Step] = [Fault(429), Fault(429), EDIT, say("Done.")]
+FAILS_TWICE: list[Step] = [Fault(500), Fault(503), EDIT, say("Done.")]
 
 RECOVERS: dict[str, Script] = {
     "malformed tool calls": MALFORMED,

@@ -79,6 +79,17 @@ def test_a_recorded_agent_that_dies_half_way_is_told_and_keeps_its_entries(
     assert not run.marked()
 
 
+def test_an_agent_of_another_version_than_was_tried_is_told_and_named_when_it_fails(
+    world: AgentWorld, tmp_path: Path
+) -> None:
+    known = replace(profile("claude", tmp_path, crashAfter=6), package="@agentclientprotocol/claude-agent-acp@9.9.9")
+    job, workspace = world.prepared("claude")
+    run = world.begin(job, workspace, prompt=PROMPTS[0], profiles={"claude": known})
+    other = "Claude Code (bridge) is version 0.49.0; 9.9.9 is the one that was tried."
+    assert str(run.end().end.error).endswith(f"with exit code 3. {other}")
+    assert run.told.texts("note") == [other]
+
+
 def test_a_client_that_says_something_else_than_was_recorded_is_found_out(world: AgentWorld, tmp_path: Path) -> None:
     job, workspace = world.prepared("native")
     run = world.begin(job, workspace, prompt="Do something else.", profiles={"native": profile("native", tmp_path)})

@@ -177,10 +177,21 @@ def flood_errors(wire: Wire) -> None:
 
 
 def flood_and_work(wire: Wire) -> None:
+    """Megabytes of errors, 40 unless it is told how many."""
     wire.handshake()
-    for _ in range(40):
+    for _ in range(int(sys.argv[2]) if len(sys.argv) > 2 else 40):
         sys.stderr.write("z" * 1_000_000)
     Path("made.txt").write_text("made\n")
+    wire.end()
+
+
+def large_file(wire: Wire) -> None:
+    """Leaves and commits a file of so many megabytes that nothing can make smaller."""
+    wire.handshake()
+    with Path("large.bin").open("wb") as file:
+        file.writelines(os.urandom(1_000_000) for _ in range(int(sys.argv[2])))
+    subprocess.run(["git", "add", "large.bin"], check=False, capture_output=True)
+    subprocess.run(["git", "commit", "-qm", "Large"], check=False, capture_output=True)
     wire.end()
 
 
@@ -448,9 +459,10 @@ BEHAVIOURS: dict[str, Callable[[Wire], None]] = {
         behaviour.__name__: behaviour
         for behaviour in (
             edits_ci, writes_ci, pushes,
-            nothing, works, appends, old, hangs, garbage, only_garbage, flood_line, flood_updates, flood_errors,
-            flood_and_work, wide_entries, asks, asks_once, dies, dies_at_once, dies_by_signal, broken_answer, refuses,
-            limited, logged_out, files, races, stubborn, writes_outside, polite, deaf, steered, slow, silent, loads,
+            nothing, works, appends, old, hangs, garbage, only_garbage, flood_line, flood_updates,
+            flood_errors, flood_and_work, large_file, wide_entries, asks, asks_once, dies, dies_at_once,
+            dies_by_signal, broken_answer, refuses, limited, logged_out, files, races, stubborn,
+            writes_outside, polite, deaf, steered, slow, silent, loads,
         )
     },
     "deletes_git": shell("echo more >> README.md; rm -rf .git"),

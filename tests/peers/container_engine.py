@@ -39,11 +39,12 @@ def run(state: Path, words: list[str]) -> int:
     assert int(given.pids_limit) > 0 < float(given.cpus)
     (state / f"{given.name}.json").write_text(json.dumps({"label": given.label, "words": words, "pid": os.getpid()}))
     inside = dict(line.split("=", 1) for line in Path(given.env_file).read_text().splitlines())
-    argv = ["bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL",
-            "--disable-userns", "--die-with-parent", "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/lib",
-            "/lib", "--symlink", "usr/lib64", "/lib64", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys",
-            "--dev", "/dev", "--tmpfs", "/tmp",
-            "--clearenv"]  # fmt: skip
+    argv = [
+        *("bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"),
+        *("--disable-userns", "--die-with-parent", "--clearenv", "--ro-bind", "/usr", "/usr"),
+        *("--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"),
+        *("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev", "--tmpfs", "/tmp"),
+    ]
     for mount in given.mount:
         parts = dict(part.partition("=")[::2] for part in mount.split(","))
         assert parts.keys() <= {"type", "source", "destination", "readonly"}, mount

@@ -25,6 +25,8 @@ from devteam.projects.rules import Obstacle
 
 GRACE_SECONDS = 0.5
 """Between the signal that asks an agent's processes to end and the one that ends them."""
+_OF_VERSIONS = frozenset({"agent_protocol", "agent_ended", "agent_error", "agent_silent"})
+"""What a version that was never tried may be the reason of."""
 _LEAVE_SECONDS = 5.0
 """How long an agent may take to write its session down after its turn; the next round loads it."""
 
@@ -137,7 +139,10 @@ class AcpAgents:
             when = "in the middle of its work" if talk.opened else "before it said anything"
             how = f"signal {result.signal}" if result.signal is not None else f"exit code {result.exit_code}"
             failure = Failure("agent_ended", f"{profile.title} ended {when}, with {how}.")
-        return replace(end, error=failure.text, code=failure.code)
+        text = failure.text
+        if talk.other_version is not None and failure.code in _OF_VERSIONS:
+            text = f"{text} {talk.other_version}"
+        return replace(end, error=text, code=failure.code)
 
 
 class Ways:

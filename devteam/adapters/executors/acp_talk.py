@@ -101,6 +101,8 @@ class Talk:
         self.opened = False
         self.gone = False
         """The agent went away without having been asked to; how, its process tells."""
+        self.other_version: str | None = None
+        """What is to be said of an agent whose version was not tried."""
         self._profile = profile
         self._assignment = assignment
         self._session = session
@@ -195,6 +197,7 @@ class Talk:
         self.opened = True
         if opened.protocol_version != PROTOCOL_VERSION:
             raise RoundOver("agent_protocol", f"speaks version {opened.protocol_version} of the protocol only")
+        self._mind_version(opened.agent_info)
         capabilities = opened.agent_capabilities
         self._steers = _steers(capabilities)
         session_id = await self._open(connection, loads=bool(capabilities and capabilities.load_session))
@@ -203,6 +206,14 @@ class Talk:
             with suppress(RequestError):  # an agent without modes asks for each act, which the policy answers
                 await self._at_start(connection.set_session_mode(session_id=session_id, mode_id=self._profile.mode))
         await self._work(connection, session_id)
+
+    def _mind_version(self, told: Implementation | None) -> None:
+        """Say it when the agent is another than was tried: it may work, and if it does not, this may be why."""
+        tried = self._profile.version
+        if tried is not None and told is not None and told.version != tried:
+            other = f"{self._profile.title} is version {told.version[:50]}; {tried} is the one that was tried."
+            self.other_version = other
+            self._session.entry("note", {"text": other})
 
     async def _open(self, connection: ClientSideConnection, *, loads: bool) -> str:
         """The session of the round before where the agent can load it, else a new one."""

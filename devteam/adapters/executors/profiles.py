@@ -31,6 +31,11 @@ class AgentProfile:
     usage: str = "not reported; metered by the gateway"
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def version(self) -> str | None:
+        """The version that was seen to work; None where any does."""
+        return None if self.package is None else self.package.rpartition("@")[2]
+
 
 def _openai(model: ModelAccess, _: Path) -> Mapping[str, str]:
     return {"OPENAI_BASE_URL": f"{model.base_url}/v1", "OPENAI_API_KEY": model.key, "OPENAI_MODEL": model.model}
