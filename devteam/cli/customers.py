@@ -29,6 +29,10 @@ Gates = Annotated[
     list[str] | None,
     typer.Option("--gate", metavar="NAME=COMMAND", help="Shell command that must hold after each task; repeatable."),
 ]
+AuthorName = Annotated[
+    str | None, typer.Option("--author-name", metavar="NAME", help="Author of the commits; else DevTeam.")
+]
+AuthorEmail = Annotated[str | None, typer.Option("--author-email", metavar="ADDRESS", help="The author's address.")]
 Routes = Annotated[
     str | None, typer.Option("--routes", metavar="JSON", help="Who does which tasks: JSON, or @FILE; [] for no rules.")
 ]
@@ -172,6 +176,8 @@ def add_project(
     ] = None,
     egress: Egress = None,
     routes: Routes = None,
+    author_name: AuthorName = None,
+    author_email: AuthorEmail = None,
     as_json: Json = False,
     url: Url = None,
     data: Data = None,
@@ -188,6 +194,8 @@ def add_project(
         **executor_fields(executor, agent_command, model, budget),
         "egressAllow": egress or [],
         "routes": _routes(routes) or [],
+        "authorName": author_name,
+        "authorEmail": author_email,
     }
     if base_branch is not None:
         body["baseBranch"] = base_branch
@@ -228,6 +236,8 @@ def edit_project(
         str | None, typer.Option("--agent-command", metavar="COMMAND", help="What starts the executor acp.")
     ] = None,
     routes: Routes = None,
+    author_name: AuthorName = None,
+    author_email: AuthorEmail = None,
     as_json: Json = False,
     url: Url = None,
     data: Data = None,
@@ -248,6 +258,8 @@ def edit_project(
         "refusedCommands": refuse or ([] if no_refuse else None),
         "agentCommand": _words(agent_command),
         "routes": _routes(routes),
+        "authorName": author_name,
+        "authorEmail": author_email,
     }
     body = {key: value for key, value in wanted.items() if value is not None}
     if not body:

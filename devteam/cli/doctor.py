@@ -17,7 +17,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 import devteam
-from devteam.adapters.fences import FenceChoice, ResourceLimits, probe_fence
+from devteam.adapters.fences import FenceChoice, ResourceLimits, folder_size, probe_fence
 from devteam.adapters.postgres import running_database_url
 from devteam.adapters.postgres.data_folder import MIN_FREE_BYTES
 from devteam.cli import render
@@ -25,6 +25,7 @@ from devteam.cli.client import Api, engine
 from devteam.cli.failure import CliError, one_line
 from devteam.durable.engine import SCHEMA
 from devteam.kit.db import Connection, Database, sql
+from devteam.kit.settings import UpkeepSettings
 from devteam.migrations.run import HEAD, current_revision
 
 OLDEST_PYTHON = (3, 11)
@@ -101,6 +102,7 @@ def examine(machine: Machine) -> Iterator[Finding]:
     yield check_git()
     yield check_folder(machine.data)
     yield check_space(machine.data)
+    yield check_sizes(machine.data)
     yield check_isolation(machine.probe)
     yield check_fence()
     yield check_web_app(machine.web_app)
@@ -159,6 +161,17 @@ def check_space(data: Path) -> Finding:
     if free < _ROOMY_BYTES:
         return Finding("disk", Health.WARN, text, "Workspaces and mirrors may soon fill it.")
     return Finding("disk", Health.OK, text)
+
+
+def check_sizes(data: Path) -> Finding:
+    """How much the data folder's workspaces and mirrors take up."""
+    sizes = {name: folder_size([data / name]) for name in ("workspaces", "mirrors")}
+    told = ", ".join(f"{name} {size // 2**20:,} MB" for name, size in sizes.items())
+    limit = UpkeepSettings().workspaces_max_bytes
+    if sizes["workspaces"] > limit:
+        advice = "Kept workspaces go soon, the oldest first; running ones stay."
+        return Finding("data", Health.WARN, f"{told}; {limit // 2**20:,} MB of workspaces are allowed", advice)
+    return Finding("data", Health.OK, told)
 
 
 def check_isolation(probe: Callable[[Path], str]) -> Finding:

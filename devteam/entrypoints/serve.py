@@ -58,6 +58,7 @@ def serve_worker(database_url: str, data: Path, *, slots: int) -> None:
     from devteam.adapters.fences import FenceChoice
     from devteam.entrypoints.worker import build_tools, build_worker
     from devteam.kit.clock import utc_now
+    from devteam.kit.settings import UpkeepSettings
     from devteam.workflows.worker import WorkerSettings
 
     configure_logging("worker")
@@ -73,7 +74,9 @@ def serve_worker(database_url: str, data: Path, *, slots: int) -> None:
         http_gates=http_gates(),
         egress=egress(),
     )
-    worker = build_worker(database, data, WorkerSettings(slots=slots), tools=tools)
+    upkeep = UpkeepSettings()
+    timing = WorkerSettings(slots=slots, upkeep=upkeep.upkeep_interval_seconds)
+    worker = build_worker(database, data, timing, tools=tools, upkeep=upkeep)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     try:

@@ -9,8 +9,9 @@ from uuid import UUID
 from devteam.adapters.executors.command import CommandExecutor, CommandGateRunner, read_left_report
 from devteam.adapters.executors.enclosure import Enclosure
 from devteam.adapters.executors.profiles import PROFILES
-from devteam.adapters.fences import ANY_FENCE, FenceChoice, ResourceLimits
+from devteam.adapters.fences import ANY_FENCE, FenceChoice, ResourceLimits, folder_size
 from devteam.adapters.git.attempts import GitDeliveries, GitWorkspaces, delivery_message
+from devteam.adapters.git.upkeep import GitUpkeep
 from devteam.adapters.http_probe import GuardedHttpProbe, Reach
 from devteam.adapters.licences import licence_of
 from devteam.adapters.processes import CommandSpec, RunningCommand, kill_marked, kill_orphans, scrubbed_environment
@@ -22,6 +23,7 @@ from devteam.executions.requests import PERSON
 from devteam.executions.session import Review
 from devteam.kit.clock import Clock, utc_now
 from devteam.kit.db import Database
+from devteam.kit.settings import UpkeepSettings
 from devteam.projects.gates import ReviewGate
 from devteam.projects.rules import Obstacle
 from devteam.workflows.agent_round import AgentExecutor
@@ -30,12 +32,19 @@ from devteam.workflows.hand_back import HandedBack
 from devteam.workflows.leader import Leader
 from devteam.workflows.review import AgentReviewer
 from devteam.workflows.run_attempt import Tools
+from devteam.workflows.upkeep import Upkeep
 from devteam.workflows.verify import Verifier
 from devteam.workflows.worker import Worker, WorkerSettings, host_identity, process_started
 
 
 def build_worker(
-    database: Database, data: Path, settings: WorkerSettings, *, clock: Clock = utc_now, tools: Tools | None = None
+    database: Database,
+    data: Path,
+    settings: WorkerSettings,
+    *,
+    clock: Clock = utc_now,
+    tools: Tools | None = None,
+    upkeep: UpkeepSettings | None = None,
 ) -> Worker:
     """A worker on a data folder; `tools` replaces its adapters, for tests and benchmarks."""
 
@@ -56,7 +65,14 @@ def build_worker(
         settings,
         isolation=probe_isolation(data),
         make_leader=make_leader,
+        upkeep=build_upkeep(database, data, upkeep or UpkeepSettings(), clock=clock).look,
     )
+
+
+def build_upkeep(database: Database, data: Path, settings: UpkeepSettings, *, clock: Clock = utc_now) -> Upkeep:
+    """What clears away old workspaces of a data folder."""
+    workspaces = GitWorkspaces(data / "mirrors", data / "workspaces")
+    return Upkeep(database, clock, GitUpkeep(workspaces, data, folder_size), data, settings)
 
 
 def build_tools(

@@ -68,6 +68,7 @@ _TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "attempt_handed_back": lambda d: f"Handed back by a person: {d['title']}",
     "attempt_released": lambda d: f"Given back to the engine: {d['title']}",
     "attempt_frozen": lambda d: "The attempt is frozen",
+    "workspace_reclaimed": lambda d: f"The kept workspace was cleared away; its state is in git: {d['title']}",
     "attempt_thawed": lambda d: "The attempt goes on",
     "delivery_reverted": lambda d: f"Delivery reverted: {d['title']}",
     "monitoring_ended": lambda d: f"Monitoring ended: {d['result'].replace('_', ' ')}",

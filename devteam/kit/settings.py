@@ -22,3 +22,17 @@ class WebSettings(BaseSettings):
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     web_app: Path | None = None
     """Folder of the built web app, when it is not the one inside the package."""
+
+
+class UpkeepSettings(BaseSettings):
+    """What a worker clears away in its data folder, and when. Nothing goes before its state is proven to be in git."""
+
+    model_config = SettingsConfigDict(env_prefix="DEVTEAM_", extra="ignore", frozen=True)
+
+    workspace_retention_days: float = Field(default=7, ge=0)
+    """How long the workspace of a failed attempt is kept for inspection."""
+    workspaces_max_bytes: int = Field(default=20 * 1024**3, ge=0)
+    """Above this, kept workspaces go before their time, the oldest first."""
+    mirror_repack_days: float = Field(default=7, gt=0)
+    """How often the objects of a mirror are packed together."""
+    upkeep_interval_seconds: float = Field(default=600, ge=0.1)

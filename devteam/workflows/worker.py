@@ -52,11 +52,14 @@ _ASSIGNED = sql(
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """`slots` attempts at once; lease and heartbeat in seconds."""
+    """`slots` attempts at once; lease, heartbeat, and the time between two looks for what can be cleared away, in
+    seconds.
+    """
 
     slots: int
     lease: float = 3.0
     heartbeat: float = 1.0
+    upkeep: float = 600.0
 
 
 class Worker:
@@ -71,6 +74,7 @@ class Worker:
         *,
         isolation: str,
         make_leader: Callable[[UUID], Leader],
+        upkeep: Callable[[], object] = lambda: None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -78,6 +82,7 @@ class Worker:
         self._settings = settings
         self._isolation = isolation
         self._make_leader = make_leader
+        self._upkeep = upkeep
         self.worker_id = new_id()
         self._leader = make_leader(self.worker_id)
         self._handles: dict[tuple[UUID, int], RunHandle] = {}
@@ -101,6 +106,7 @@ class Worker:
             threading.Thread(target=self._heartbeats, name="heartbeat", daemon=True),
             threading.Thread(target=self._listen, name="listen", daemon=True),
             threading.Thread(target=self._lead, name="lead", daemon=True),
+            threading.Thread(target=self._keep_up, name="upkeep", daemon=True),
         ]
         for thread in threads:
             thread.start()
@@ -114,6 +120,11 @@ class Worker:
 
     def _lead_a_turn(self) -> None:
         self._leader.turn()  # looked up each time: a worker that was declared dead comes back with another leader
+
+    def _keep_up(self) -> None:
+        """Beside everything else, and never at once: what it clears away has time."""
+        while not self._stopping.wait(self._settings.upkeep):
+            self._guarded(self._upkeep)
 
     def _take_turns(self, wake: threading.Event, turn: Callable[[], None]) -> None:
         while not self._stopping.is_set():
@@ -289,7 +300,7 @@ class Worker:
             for key in ended:
                 del self._handles[key]
 
-    def _guarded(self, act: Callable[[], None]) -> None:
+    def _guarded(self, act: Callable[[], object]) -> None:
         try:
             act()
         except UNAVAILABLE as exc:

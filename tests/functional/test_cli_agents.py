@@ -98,6 +98,9 @@ def test_rules_and_tasks_say_who_does_what(running: Running) -> None:
     assert "agentCommand" in cli.refused(*edit, '{"choices": [{"executor": "acp"}]}')
     assert cli.json(*edit, '{"choices": [{"executor": "acp"}]}', "--agent-command", "own")["agentCommand"] == ["own"]
     assert cli.json(*edit, "[]")["routes"] == []
+    named = cli.json(*edit, "[]", "--author-name", "Ada Lovelace", "--author-email", "ada@example.org")
+    assert (named["authorName"], named["authorEmail"]) == ("Ada Lovelace", "ada@example.org")
+    assert "without < and >" in cli.refused(*edit, "[]", "--author-name", "<Ada>")
     add = ("task", "add", "Rules Ltd", "Mend it")
     task = cli.json(*add, "--kind", "Bug", "--label", "ui", "--label", "ui", "--executor", "qwen", "--model", "m")
     assert (task["taskKind"], task["labels"], task["executor"], task["model"]) == ("bug", ["ui"], "qwen", "m")

@@ -101,6 +101,13 @@ class Session:
         """The hash of a commit's tree."""
         return self.git("rev-parse", "--verify", f"{commit}^{{tree}}").text
 
+    def check_readable(self, commit: str, known: str) -> None:
+        """Raise GitError unless every object that the commit adds to the known one can be read."""
+        added = self.git("rev-list", "--objects", "--no-object-names", commit, "--not", known)
+        for line in self.git("cat-file", "--batch-check", stdin=added.stdout).text.splitlines():
+            if len(line.split()) != 3:
+                raise GitError(GitErrorKind.CORRUPT, f"The saved work {commit[:12]} cannot be read back.", line)
+
 
 def _person(text: bytes) -> str:
     """A name or an address as git takes it; it refuses empty ones."""

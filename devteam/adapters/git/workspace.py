@@ -210,6 +210,25 @@ class Mirror:
                 raise GitError(GitErrorKind.OTHER, f"There is no workspace at {path}.")
             return _save(session, path, known.start, message, ref, date, ignore_errors=True)
 
+    def preserve(self, path: Path, ref: str, message: str, date: datetime) -> str | None:
+        """Like `salvage`, but everything or nothing, read back from git, and with the commits that were made on the
+        worktree's own branch: the proof that the folder may go.
+        """
+        check_ref(ref)
+        path = Path(os.path.abspath(path))
+        with self.session() as session:
+            known = _recall(self.path, path)
+            if known is None:
+                raise GitError(GitErrorKind.OTHER, f"There is no workspace at {path}.")
+            saved = _save(session, path, known.start, message, ref, date, ignore_errors=False)
+            tip = session.git("rev-parse", "--quiet", "--verify", f"refs/heads/{known.branch}", ok=(0, 1)).text
+            if tip and tip != known.start:
+                session.git("update-ref", f"{ref}-commits", tip)
+                session.check_readable(tip, known.start)
+            if saved is not None:
+                session.check_readable(session.git("rev-parse", "--verify", ref).text, known.start)
+            return saved
+
     # --- looking at work ---
 
     def diff(self, base: str, commit: str, limit: int = DIFF_LIMIT) -> Diff:
