@@ -1,6 +1,6 @@
 """What an agent's session tells and asks while it runs: the port between executors and the attempt's record."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -51,8 +51,6 @@ class Assignment:
     silence_limit: float
     """Seconds without any sign of life after which the agent counts as hung."""
     tools: ToolAccess | None = None
-    waits: Callable[[], bool] = lambda: False
-    """Whether the agent waits for a person whom it asked by one of the tools: its clocks stand still then."""
 
 
 class Session(Protocol):

@@ -96,7 +96,6 @@ class AgentExecutor:
                 time_limit=TIME_LIMIT,
                 silence_limit=SILENCE_LIMIT,
                 tools=tools,
-                waits=lambda: desk.waits,
             )
             ended = self._agents.run(job, workspace, held, assignment, session)
             trouble = lease.trouble

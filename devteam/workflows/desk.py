@@ -1,9 +1,7 @@
 """What an agent's own tools reach: its task, the record of its session, and the people behind it."""
 
 import hashlib
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from devteam.access.model import ENGINE
@@ -38,13 +36,6 @@ class AttemptDesk:
         self._job = job
         self._held = held
         self._session = session
-        self._waiting = 0
-        self._lock = threading.Lock()
-
-    @property
-    def waits(self) -> bool:
-        """Whether a call waits for a person."""
-        return self._waiting > 0
 
     def read_task(self) -> Mapping[str, Any]:
         """The task and what counts as done."""
@@ -65,18 +56,7 @@ class AttemptDesk:
             self._put(ApprovalKind.AGENT_QUESTION, title, question, fingerprint, {"wait": False})
             return "Asked. Go on; the answer comes as a message."
         asked = Question("agent_question", title, question, fingerprint, {"wait": True})
-        with self._counted():
-            return _told(self._asker.ask(self._job, asked, self._held))
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        with self._lock:
-            self._waiting += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._waiting -= 1
+        return _told(self._asker.ask(self._job, asked, self._held))
 
     def report_blocked(self, reason: str) -> None:
         """The attempt ends blocked when the agent ends its turn."""

@@ -88,7 +88,7 @@ class AcpAgents:
         session.entry("prompt", {"text": assignment.prompt})
         policy, people = (
             Policy(job.protected_paths, job.refused_commands),
-            People(self._asker, job, held, waits=assignment.waits),
+            People(self._asker, job, held),
         )
         talk = Talk(profile, assignment, session, policy, people, workspace, self._patience, tools)
         with self._enclosure.closed(

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Protocol
 
@@ -36,14 +36,11 @@ class Withdrawn(Exception):
 class People:
     """Puts an agent's questions, on the loop of its conversation. Each waits on a thread of its own."""
 
-    def __init__(self, asker: Asker, job: Job, held: Held, *, waits: Callable[[], bool] = lambda: False) -> None:
-        """`waits` says whether the agent waits for a person whom it asked in another way, by a tool."""
+    def __init__(self, asker: Asker, job: Job, held: Held) -> None:
         self._asker = asker
         self._job = job
         self._held = held
-        self._waits = waits
         self._clock: Clock | None = None
-        self._stands = False
         self._open: set[threading.Event] = set()
         self._still = False
 
