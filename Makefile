@@ -69,7 +69,8 @@ web-lint: $(NODE_MODULES)
 
 .PHONY: bench
 bench: setup ## Every benchmark with its peer or limit beside the figure (minutes; wants a quiet machine)
-	@failed=; for name in engine_overhead dispatch live_latency overview_latency idle recovery gateway abort postgres_kills; do \
+	@failed=; for name in engine_overhead dispatch live_latency overview_latency idle recovery gateway abort \
+			postgres_kills agent_overhead side_by_side hostile_agent; do \
 		echo "== $$name"; $(BIN)/python -m benchmarks.$$name || failed="$$failed $$name"; done; \
 	[ -z "$$failed" ] || { echo "Over:$$failed"; exit 1; }
 
@@ -91,7 +92,7 @@ dev: setup ## An engine, and the web app with live reload beside it
 setup: $(VENV) $(WEB_APP) ## Everything into .venv and web/node_modules, and the web app into devteam/web_app
 
 .PHONY: agents
-agents: $(AGENTS) ## OpenCode and Claude Code into agents/, in the versions that the tests know (650 MB; optional)
+agents: $(AGENTS) ## OpenCode and Claude Code into agents/, in the versions that the tests know (650 MB)
 
 .PHONY: wheel
 wheel: setup ## The package with the web app inside, into dist/

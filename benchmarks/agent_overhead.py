@@ -47,7 +47,7 @@ class Size:
         return f"{self.tree_mb} MB checked out, {self.tree_mb * self.versions} MB of history"
 
 
-SIZES = (Size("small", 50, 1, 2.0), Size("large", 200, 10, 5.0))
+SIZES = (Size("tiny", 1, 1, 2.0), Size("small", 50, 1, 2.0), Size("large", 200, 10, 5.0))
 
 
 def fill(repository: Path, size: Size) -> None:

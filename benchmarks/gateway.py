@@ -32,6 +32,7 @@ from devteam.access.model import ENGINE
 from devteam.adapters.egress import Bandwidth
 from devteam.adapters.fences import ResourceLimits
 from devteam.adapters.model_gateway import GatewayStore, ModelGateway, PriceTable
+from devteam.adapters.model_gateway.lease import GatewayLease
 from devteam.adapters.secret_box import SecretBox
 from devteam.kit.clock import utc_now
 from devteam.kit.db import Database, sql
@@ -161,6 +162,24 @@ def _attempt(database: Database) -> UUID:
     return ids["attempt"]
 
 
+def _overshoot(gateway: ModelGateway, before: GatewayLease) -> Figure:
+    """By how much a budget is overspent when every call turns out dearer than anybody could tell from its request."""
+    small = {"model": MODEL, "messages": [{"role": "user", "content": "Go on."}], "stream": True, "max_tokens": 20}
+    told = _USAGE["usage"]
+    assert isinstance(told, dict)
+    cost = (told["prompt_tokens"] * 1 + told["completion_tokens"] * 4) / 1e6
+    spent = gateway.store.spent(before.attempt_id)
+    lease = gateway.lease(before.attempt_id, model=MODEL, budget_usd=spent + 4.5 * cost)
+    made = 0
+    with httpx.Client(base_url=f"{lease.base_url}/v1", headers={"authorization": f"Bearer {lease.key}"}) as client:
+        while client.post("/chat/completions", json=small).status_code == 200:
+            made += 1
+    overshoot = max(0.0, lease.budget.spent - spent - 4.5 * cost)
+    gateway.end(lease)
+    note = f"{made} calls were let through"
+    return Figure("a budget of 4.5 calls is overspent by", overshoot / cost, "calls", 1.0, note)
+
+
 def run(*, calls: int, streams: int) -> int:
     """Measure and report."""
     with temporary_folder() as folder, postgres(folder) as server:
@@ -182,11 +201,12 @@ def run(*, calls: int, streams: int) -> int:
         caller = Child("benchmarks.gateway", "--as", "agent")
         told = caller.ask(direct=direct, gateway=f"{lease.base_url}/v1", key=lease.key, calls=calls, streams=streams)
         caller.end()
+        over = _overshoot(gateway, lease)
         peer.end()
         gateway.end(lease)
         gateway.stop()
         database.dispose()
-    return report("What the model gateway adds to a call", _figures(told, streams))
+    return report("What the model gateway adds to a call", [*_figures(told, streams), over])
 
 
 def _figures(told: dict[str, Any], streams: int) -> Sequence[Figure]:

@@ -15,6 +15,9 @@ SMALL = {
     "recovery": ("--kills", "1", "--pause", "0"),
     "gateway": ("--calls", "5", "--streams", "5"),
     "abort": ("--aborts", "2"),
+    "agent_overhead": ("--sizes", "tiny", "--attempts", "1"),
+    "side_by_side": ("--attempts", "2"),
+    "hostile_agent": ("--flood-mb", "1", "--file-mb", "1"),
 }
 HEADINGS = {
     "engine_overhead": ("ours / raw DBOS", "ours / bare SQL", "raw DBOS / bare SQL", "real git"),
@@ -25,6 +28,9 @@ HEADINGS = {
     "recovery": ("running again, worst",),
     "gateway": ("added to a whole call, p50", "did not come whole"),
     "abort": ("p99", "orphans"),
+    "agent_overhead": ("as a branch", "merged"),
+    "side_by_side": ("attempts that failed", "processes left"),
+    "hostile_agent": ("1 MB of output", "1 MB of file"),
 }
 
 
