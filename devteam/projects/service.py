@@ -19,7 +19,7 @@ from devteam.projects.ports import RepositoryProbe
 from devteam.projects.routing import ROUTES
 from devteam.projects.schemas import ProjectInput, ProjectPatch, ProjectView, check_own_agent
 
-_CLEARABLE = frozenset({"model", "budget_usd"})
+_CLEARABLE = frozenset({"model", "budget_usd", "author_name", "author_email"})
 """What an edit can take away by sending null."""
 
 
