@@ -101,6 +101,12 @@ const system = createRoute({
   component: lazyRouteComponent(() => import('@/pages/SystemPage'), 'SystemPage'),
 })
 
+const compare = createRoute({
+  getParentRoute: () => shell,
+  path: '/attempts/$id/compare/$other',
+  component: lazyRouteComponent(() => import('@/pages/ComparePage'), 'ComparePage'),
+})
+
 const approvals = createRoute({
   getParentRoute: () => shell,
   path: '/approvals',
@@ -136,7 +142,7 @@ const incident = createRoute({
   component: lazyRouteComponent(() => import('@/pages/IncidentsPage'), 'IncidentPage'),
 })
 
-const pages = [overview, customer, task, attempt, approvals, approval, incidents, incident, system]
+const pages = [overview, customer, task, attempt, compare, approvals, approval, incidents, incident, system]
 
 /** Every primitive in every state; only in development builds. */
 const workshop = createRoute({

@@ -52,7 +52,7 @@ it('shows gates with their evidence for a finished attempt', async () => {
         buildGate({
           passed: false,
           baseRed: true,
-          tests: { passed: 3, failed: 1, skipped: 0, broken: ['test_x'] },
+          tests: { passed: 3, failed: 1, skipped: 0, broken: ['test_x'], flaky: [] },
         }),
       ],
     }),

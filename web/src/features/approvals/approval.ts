@@ -2,7 +2,8 @@
 import type { ApprovalKind, ApprovalView } from '@/shared/api'
 import type { Change } from '@/shared/ui'
 
-export const ASKS_NAME: Record<ApprovalKind, string> = {
+/** Kinds that come later are called by their own name. */
+const ASKS_NAME: Partial<Record<ApprovalKind, string>> = {
   agent_permission: 'Permission',
   agent_question: 'Question',
   protected_paths: 'Protected files changed',
@@ -10,6 +11,7 @@ export const ASKS_NAME: Record<ApprovalKind, string> = {
   dependency_change: 'Dependencies changed',
   follow_up_task: 'Follow-up task',
   escape: 'Escape from the fence',
+  review: 'Review',
 }
 
 export const asksName = (asks: string): string => ASKS_NAME[asks as ApprovalKind] ?? asks.replaceAll('_', ' ')

@@ -2,7 +2,10 @@ import { Tabs } from 'radix-ui'
 import { lazy, Suspense, useState } from 'react'
 import styled from 'styled-components'
 import type { AttemptView } from '@/shared/api'
+import { useWhyNot } from '@/shared/lib/permissions'
 import { Muted, SkeletonLines, t } from '@/shared/ui'
+import { Artifacts } from './Artifacts'
+import { whyNotAgain } from './again'
 import { BudgetUse } from './BudgetUse'
 import { Commits } from './Commits'
 import { DiffPanel } from './DiffPanel'
@@ -11,6 +14,7 @@ import { GateResults } from './GateResults'
 import { Guidance } from './Guidance'
 import { LogView } from './LogView'
 import { PhaseStepper } from './PhaseStepper'
+import { RunAgain } from './RunAgain'
 import { SessionView } from './SessionView'
 import { Tab, TabList } from './tabs'
 import { byAgent, takesGuidance, usedText } from './used'
@@ -41,6 +45,8 @@ export function AttemptEvidence({ attempt, hash = '' }: Props) {
   const running = attempt.outcome === null
   const agent = byAgent(attempt)
   const [tab, setTab] = useState(firstTab(attempt, hash))
+  const [from, setFrom] = useState<number | null>(null)
+  const mayNotRetry = useWhyNot('retry_task')
   const state = useSession(attempt.id, agent && (running || tab === 'session' || tab === 'replay'))
   return (
     <>
@@ -67,10 +73,15 @@ export function AttemptEvidence({ attempt, hash = '' }: Props) {
           </Tab>
           <Tab value="output">Output</Tab>
           <Tab value="commits">Commits</Tab>
+          <Tab value="artifacts">Artifacts</Tab>
         </TabList>
         <Tabs.Content value="session">
           <Frame>
-            <SessionView state={state} height="min(640px, 66dvh)" />
+            <SessionView
+              state={state}
+              height="min(640px, 66dvh)"
+              onFrom={mayNotRetry === null && whyNotAgain(attempt) === null ? setFrom : undefined}
+            />
             {takesGuidance(attempt) && <Guidance attemptId={attempt.id} waiting={state.waiting} />}
           </Frame>
         </Tabs.Content>
@@ -98,7 +109,11 @@ export function AttemptEvidence({ attempt, hash = '' }: Props) {
         <Tabs.Content value="commits">
           <Commits attempt={attempt} />
         </Tabs.Content>
+        <Tabs.Content value="artifacts">
+          <Artifacts attemptId={attempt.id} />
+        </Tabs.Content>
       </Tabs.Root>
+      {from !== null && <RunAgain attempt={attempt} entry={from} onClose={() => setFrom(null)} />}
     </>
   )
 }

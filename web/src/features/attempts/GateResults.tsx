@@ -112,6 +112,21 @@ function Gate({ gate }: { gate: GateResult }) {
             {gate.tests.broken.length > 0 && `, ${gate.tests.broken.length} broken by this attempt`}
           </Muted>
         )}
+        {gate.tests && gate.tests.flaky.length > 0 && (
+          <Muted>
+            {plural(gate.tests.flaky.length, 'flaky test')}, failed once and passed again:{' '}
+            {gate.tests.flaky.join(', ')}
+          </Muted>
+        )}
+        {gate.measures.length > 0 && (
+          <Muted>
+            {gate.measures
+              .map(({ name, actual, required }) =>
+                required === null ? `${name} ${actual}` : `${name} ${actual} (asked for: ${required})`,
+              )
+              .join(' · ')}
+          </Muted>
+        )}
         {gate.tests && gate.tests.broken.length > 0 && (
           <ul>
             {gate.tests.broken.map((name) => (

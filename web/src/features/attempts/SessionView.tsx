@@ -1,4 +1,4 @@
-import { ArrowDownToLine } from 'lucide-react'
+import { ArrowDownToLine, RotateCcw } from 'lucide-react'
 import { useState } from 'react'
 import styled from 'styled-components'
 import { plural } from '@/shared/lib/format'
@@ -19,14 +19,22 @@ const Bar = styled.div`
   border-bottom: 1px solid ${t.color.line};
   & > button { margin-left: auto; }
 `
+const Pointed = styled.div`
+  display: grid;
+  grid-template-columns: minmax(0, 1fr) auto;
+  gap: 6px;
+`
+
 interface Props {
   state: SessionState
   /** CSS height of the screen. */
   height?: string
+  /** The task can be run again from an entry. */
+  onFrom?: ((ordinal: number) => void) | undefined
 }
 
 /** What an agent said and did, newest last, followed while it grows. */
-export function SessionView({ state, height }: Props) {
+export function SessionView({ state, height, onFrom }: Props) {
   const { session, loaded, error, complete } = state
   const [follow, setFollow] = useState(true)
   const [opened] = useState(() => new Map<number, boolean>())
@@ -69,7 +77,21 @@ export function SessionView({ state, height }: Props) {
           }
           row={(index) => {
             const block = session.blocks[index]
-            return block && <SessionBlock block={block} />
+            if (!block) return null
+            if (!onFrom) return <SessionBlock block={block} />
+            return (
+              <Pointed>
+                <SessionBlock block={block} />
+                <Button
+                  size="s"
+                  look="quiet"
+                  iconOnly
+                  icon={<RotateCcw aria-hidden />}
+                  aria-label={`Run again from entry ${block.ordinal}`}
+                  onClick={() => onFrom(block.ordinal)}
+                />
+              </Pointed>
+            )
           }}
         />
       </OpenedSteps>

@@ -1,4 +1,6 @@
+export { AttemptActions, TakenOver } from './AttemptActions'
 export { AttemptEvidence } from './AttemptEvidence'
 export { AttemptList } from './AttemptList'
+export { Comparison } from './Comparison'
 export { CurrentAttempt } from './CurrentAttempt'
 export { GateResults } from './GateResults'

@@ -1,7 +1,7 @@
 import { Plus, Trash2 } from 'lucide-react'
 import { useState } from 'react'
 import styled from 'styled-components'
-import { errorUnder, type GateStage } from '@/shared/api'
+import { type ExecutorKind, errorUnder, type GateStage, useListExecutorsQuery } from '@/shared/api'
 import { STAGE_NAME } from '@/shared/lib/words'
 import { Button, Field, FieldRow, Muted, t } from '@/shared/ui'
 import { CHECKS, GATE_TYPE_NAME, type GateDraft, type GateType, NEW_GATE, OTHER_OPTIONS } from './gateDraft'
@@ -86,6 +86,7 @@ interface GateProps {
 
 function GateFields({ gate, number, opened, error, onChange, onRemove }: GateProps) {
   const builtin = gate.type === 'builtin'
+  const afterWork = builtin || gate.type === 'review'
   return (
     <One open={opened || error !== undefined} data-wrong={error !== undefined || undefined}>
       <summary>
@@ -93,7 +94,7 @@ function GateFields({ gate, number, opened, error, onChange, onRemove }: GatePro
         <Muted>
           {builtin ? (CHECKS[gate.check]?.title ?? gate.check) : GATE_TYPE_NAME[gate.type]}
           {' · '}
-          {STAGE_NAME[builtin ? 'post_task' : gate.stage].toLowerCase()}
+          {STAGE_NAME[afterWork ? 'post_task' : gate.stage].toLowerCase()}
           {!gate.required && ' · only warns'}
         </Muted>
       </summary>
@@ -123,7 +124,7 @@ function GateFields({ gate, number, opened, error, onChange, onRemove }: GatePro
               </select>
             )}
           </Field>
-          {!builtin && (
+          {!afterWork && (
             <Field label="When">
               {(control) => (
                 <select
@@ -245,9 +246,48 @@ function TypeFields({ gate, onChange }: Pick<GateProps, 'gate' | 'onChange'>) {
           </FieldRow>
         </>
       )
+    case 'review':
+      return <ReviewFields gate={gate} onChange={onChange} />
     case 'builtin':
       return <CheckFields gate={gate} onChange={onChange} />
   }
+}
+
+/** A second agent, at best with another model than the one that did the work. */
+function ReviewFields({ gate, onChange }: Pick<GateProps, 'gate' | 'onChange'>) {
+  const { data: known } = useListExecutorsQuery()
+  return (
+    <FieldRow>
+      <Field label="Reviewer" hint="Reads the change against the criteria once all else holds.">
+        {(control) => (
+          <select
+            {...control}
+            value={gate.executor}
+            onChange={(event) => onChange({ executor: event.target.value as ExecutorKind })}
+          >
+            {!known && <option value={gate.executor}>{gate.executor}</option>}
+            {known?.executors
+              .filter(({ name }) => name !== 'command')
+              .map(({ name, title }) => (
+                <option key={name} value={name}>
+                  {title}
+                </option>
+              ))}
+          </select>
+        )}
+      </Field>
+      <Field label="Reviewer's model" hint="Empty: the first that a provider offers.">
+        {(control) => (
+          <input
+            {...control}
+            data-mono
+            value={gate.model}
+            onChange={(event) => onChange({ model: event.target.value })}
+          />
+        )}
+      </Field>
+    </FieldRow>
+  )
 }
 
 function CheckFields({ gate, onChange }: Pick<GateProps, 'gate' | 'onChange'>) {

@@ -1,5 +1,5 @@
 /** Gates as they are typed, and as they are sent. Pure. */
-import type { Gate, GateStage } from '@/shared/api'
+import type { ExecutorKind, Gate, GateStage } from '@/shared/api'
 import { linesOf, shellLine, textOfLines } from '@/shared/lib/text'
 
 export type GateType = NonNullable<Gate['type']>
@@ -24,6 +24,9 @@ export interface GateDraft {
   contains: string
   check: string
   options: Record<string, string>
+  /** Who reviews. */
+  executor: ExecutorKind
+  model: string
 }
 
 export const NEW_GATE: GateDraft = {
@@ -42,6 +45,8 @@ export const NEW_GATE: GateDraft = {
   contains: '',
   check: 'secret_scan',
   options: {},
+  executor: 'native',
+  model: '',
 }
 
 export const GATE_TYPE_NAME: Record<GateType, string> = {
@@ -50,13 +55,14 @@ export const GATE_TYPE_NAME: Record<GateType, string> = {
   file: 'File',
   http: 'Address answers',
   builtin: 'Built-in check',
+  review: 'Review by a second agent',
 }
 
 interface CheckOption {
   key: string
   label: string
   hint?: string
-  kind: 'lines' | 'count' | 'share'
+  kind: 'lines' | 'count'
 }
 
 interface Check {
@@ -109,6 +115,19 @@ export const CHECKS: Record<string, Check> = {
     hint: 'Deleted, skipped or loosened tests.',
     options: [{ key: 'paths', label: 'More paths of tests', hint: 'One pattern a line.', kind: 'lines' }],
   },
+  changed_coverage: {
+    title: 'Coverage of added lines',
+    hint: 'The share of the added lines that tests must run.',
+    options: [
+      { key: 'minimumPercent', label: 'Percent at least', kind: 'count' },
+      {
+        key: 'reports',
+        label: 'Reports',
+        hint: 'Where gates leave one; empty: the usual places.',
+        kind: 'lines',
+      },
+    ],
+  },
   nothing_happened: {
     title: 'Something was changed',
     hint: 'A task that changed nothing fails.',
@@ -142,6 +161,8 @@ export function gateDraftOf(gate: Gate): GateDraft {
       }
     case 'builtin':
       return { ...draft, check: gate.check, options: optionTexts(gate.check, gate.options ?? {}) }
+    case 'review':
+      return { ...draft, executor: gate.executor, model: gate.model ?? '' }
     default: {
       const argv = gate.argv ?? null
       return { ...draft, argv, script: argv ? shellLine(argv) : (gate.script ?? '') }
@@ -179,6 +200,8 @@ export function gateTrouble(draft: GateDraft): string | null {
         : 'Give an address that begins with http:// or https://.'
     case 'builtin':
       return optionTrouble(draft)
+    case 'review':
+      return null
   }
 }
 
@@ -226,6 +249,14 @@ export function gateOf(draft: GateDraft): Gate {
         url: draft.url.trim(),
         expectedStatus: Number(draft.expectedStatus),
         ...(draft.contains.trim() ? { contains: draft.contains } : {}),
+      }
+    case 'review':
+      return {
+        type: 'review',
+        ...common,
+        stage: 'post_task',
+        executor: draft.executor,
+        ...(draft.model.trim() ? { model: draft.model.trim() } : {}),
       }
     case 'builtin':
       return {

@@ -43,6 +43,20 @@ export const PROJECT_FIELDS = [
     section: 'delivery',
   },
   {
+    key: 'authorName',
+    label: "Author's name of commits",
+    hint: "Empty: the engine's own.",
+    kind: 'line',
+    section: 'delivery',
+  },
+  {
+    key: 'authorEmail',
+    label: "Author's e-mail",
+    hint: 'Goes with the name.',
+    kind: 'line',
+    section: 'delivery',
+  },
+  {
     key: 'protectedPaths',
     label: 'Protected paths',
     hint: 'A person is asked before one is changed. One pattern a line; empty in a new project: the usual ones.',

@@ -51,6 +51,13 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`
 }
 
+/** "512 B", "1.5 MB"; 1000 to the next unit. */
+export function bytes(count: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  const power = Math.min(units.length - 1, count < 1000 ? 0 : Math.floor(Math.log10(count) / 3))
+  return `${power === 0 ? count : (count / 1000 ** power).toFixed(1)} ${units[power]}`
+}
+
 /** US dollars: cents, and more digits where an amount is smaller than that. */
 export function money(usd: number): string {
   if (usd > 0 && usd < 0.00005) return '< $0.0001'

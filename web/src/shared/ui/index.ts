@@ -1,4 +1,5 @@
 export { Button, type ButtonProps } from './Button'
+export { CopyLine } from './CopyLine'
 export { ConfirmDialog, Dialog, DialogFoot } from './Dialog'
 export { EditDialog } from './EditDialog'
 export { Field, FieldRow, More } from './Field'

@@ -44,7 +44,7 @@ const HashRoot = styled.span`
 `
 
 /** Copies, also on pages served over plain http from another host, where the clipboard API is missing. */
-async function copyText(text: string): Promise<void> {
+export async function copyText(text: string): Promise<void> {
   if (navigator.clipboard) return navigator.clipboard.writeText(text)
   const area = document.createElement('textarea')
   area.value = text
