@@ -26,6 +26,7 @@ from devteam.providers.service import ProviderService
 from tests.agents.jobs import SMALL
 from tests.engine.databases import fresh_database
 from tests.engine.world import Case, Engine, engine, eventually, gate
+from tests.integration.git_projects import git
 from tests.peers.model_server import Answer, Fault, ModelServer, Script, Seen, Step, call, say
 from tests.peers.record_session import SESSIONS, scrubbed
 from tests.peers.scripted_agent import build
@@ -244,6 +245,21 @@ def test_key_that_the_provider_refuses_is_told_with_the_providers_name(shop: Sho
     assert KEY not in case.output(attempt) and KEY not in everything_stored(shop), (
         "not even when the provider quotes it"
     )
+
+
+def test_task_is_handed_on_when_the_chosen_model_is_refused_before_anything_was_done(shop: Shop) -> None:
+    refusing = shop.model(lambda _: Fault(401, message="bad key"))
+    willing = shop.model([EDIT, say("Now it says two.")])
+    choices = [{"executor": "native", "model": model.name} for model in (refusing, willing)]
+    case = shop.engine.customer(routes=[{"choices": choices}], gates=[SAYS_TWO])
+    task = case.task("", "Say two")
+    case.run()
+    attempts = [each for each in case.attempts() if each.task_id == task]
+    assert [(each.outcome, each.model) for each in attempts] == [("succeeded", willing.name)], why(case, attempts[0])
+    assert attempts[0].route is not None
+    assert attempts[0].route.startswith(f"native with {willing.name}, by rule 1 (every task). Passed over: native with")
+    assert f"DevTeam-Model: {willing.name}" in git(case.repository.bare, "log", "-1", "--format=%B", "main")
+    assert len([text for text in texts(shop.entries(attempts[0]), "prompt") if "Say two" in text]) == 2
 
 
 def test_spending_stops_in_the_middle_of_a_run_before_the_budget_is_overshot(shop: Shop) -> None:
