@@ -270,10 +270,8 @@ def remove_tree(path: Path) -> None:
     """Remove a file or a whole folder, read-only parts included; nothing there is fine. Never follows a
     symlink.
     """
-    if path.is_symlink() or path.is_file():
-        path.unlink(missing_ok=True)
-        return
-    if not path.exists():
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)  # a pipe, too, which opening would wait for
         return
     with suppress(OSError):
         shutil.rmtree(path)

@@ -425,8 +425,11 @@ def _tree_of_files(session: Session, path: Path, base: str, *, ignore_errors: bo
 
 def _tree_in(session: Session, path: Path, index: Path, *, ignore_errors: bool) -> str:
     nested = list(_nested_repositories(session, path, index))
-    chosen = b"\0".join([b".", *(b":(exclude,top,literal)" + folder for folder in nested)])
+    linked = _checked_out_submodules(session, path, index)
+    chosen = b"\0".join([b".", *(b":(exclude,top,literal)" + folder for folder in (*nested, *linked))])
     _add_files(session, path, index, chosen, ignore_errors=ignore_errors)
+    if linked:  # only which commit they are at, which is read without starting anything
+        session.git("update-index", "-z", "--stdin", work_tree=path, index_file=index, stdin=b"\0".join(linked))
     for folder in nested:
         files = _not_ignored(session, path, index, _files_inside(session, path, folder))
         session.git(
@@ -459,6 +462,18 @@ def _add_files(session: Session, path: Path, index: Path, chosen: bytes, *, igno
             session.git(*args, work_tree=path, index_file=index, stdin=chosen, ok=(0, 1))
         finally:
             attributes.unlink(missing_ok=True)
+
+
+def _checked_out_submodules(session: Session, path: Path, index: Path) -> list[bytes]:
+    """The submodules that have a repository of their own in the worktree.
+
+    To tell whether files in one were changed, `git add` starts a git inside it, which obeys the settings that it finds
+    there and would run their filters: as the engine, outside of every fence.
+    """
+    entries = session.git("ls-files", "--stage", "-z", index_file=index).items
+    links = [entry.split(b"\t", 1)[1] for entry in entries if entry.startswith(b"160000 ")]
+    top = os.fsencode(path)
+    return [link for link in links if os.path.lexists(os.path.join(top, link, b".git"))]
 
 
 def _nested_repositories(session: Session, path: Path, index: Path) -> Iterator[bytes]:
