@@ -13,7 +13,7 @@ from devteam.kit.http import API, READS, answer, provided
 
 router = APIRouter(prefix=API)
 ArtifactsDep = Annotated[Artifacts, Depends(provided(Artifacts))]
-ArtifactName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,40}\.[a-z]{1,8}$")]
+ArtifactName = Annotated[str, Path(max_length=80)]
 
 _CHUNK = 256 * 1024
 

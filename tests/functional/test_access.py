@@ -1,6 +1,6 @@
 """Signing in, sessions, users, and who may do what."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -231,6 +231,16 @@ PERMISSIONS = [
     ("GET", "/attempts/{attempt}/diff", None, EVERYBODY),
     ("GET", "/attempts/{attempt}/session", None, EVERYBODY),
     ("POST", "/attempts/{attempt}/guidance", {"text": "Mind the tests."}, DOERS),
+    ("GET", "/attempts/{attempt}/artifacts", None, EVERYBODY),
+    ("GET", "/attempts/{attempt}/artifacts.zip", None, EVERYBODY),
+    ("GET", "/attempts/{attempt}/artifacts/{name}", None, EVERYBODY),
+    ("GET", "/attempts/{attempt}/compare/{other}", None, EVERYBODY),
+    ("GET", "/attempts/{attempt}/bundle", None, DOERS),
+    ("POST", "/attempts/{attempt}/run-again", {}, DOERS),
+    ("POST", "/attempts/{attempt}/send-back", {"remarks": "Not yet."}, DOERS),
+    ("POST", "/attempts/{attempt}/take-over", None, DOERS),
+    ("POST", "/attempts/{attempt}/hand-back", None, DOERS),
+    ("POST", "/attempts/{attempt}/release", None, DOERS),
     ("GET", "/approvals", None, EVERYBODY),
     ("GET", "/approvals/{approval}", None, EVERYBODY),
     ("POST", "/approvals/{approval}/answer", {"approved": True}, MANAGERS),
@@ -266,7 +276,7 @@ PERMISSIONS = [
 ]
 
 
-def filled(value: object, ids: dict[str, UUID]) -> object:
+def filled(value: object, ids: Mapping[str, UUID | str]) -> object:
     """Put ids into a path or a body."""
     if isinstance(value, dict):
         return {key: filled(item, ids) for key, item in value.items()}
@@ -275,7 +285,7 @@ def filled(value: object, ids: dict[str, UUID]) -> object:
     return value
 
 
-def world_ids(world: World) -> dict[str, UUID]:
+def world_ids(world: World) -> dict[str, UUID | str]:
     """One of everything, for one customer."""
     customer = world.customer()
     project = world.project(customer)
@@ -289,6 +299,8 @@ def world_ids(world: World) -> dict[str, UUID]:
         "task": task,
         "execution": execution,
         "attempt": attempt,
+        "other": attempt,
+        "name": "manifest.json",
         "approval": world.approval(attempt),
         "user": world.caller(Role.VIEWER).user_id,
         "provider": world.provider(),
