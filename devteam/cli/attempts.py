@@ -151,4 +151,5 @@ def used_line(used: Mapping[str, Any]) -> str:
         return "no metered model calls"
     cost = "cost unknown: no price" if used["costUsd"] is None else f"{used['costUsd']:.4f} US dollars"
     cached = f" ({used['cachedTokens']} cached)" if used["cachedTokens"] else ""
-    return f"{used['calls']} calls, {used['inputTokens']} tokens in{cached}, {used['outputTokens']} out, {cost}"
+    calls = "1 call" if used["calls"] == 1 else f"{used['calls']} calls"
+    return f"{calls}, {used['inputTokens']} tokens in{cached}, {used['outputTokens']} out, {cost}"

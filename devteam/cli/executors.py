@@ -192,8 +192,12 @@ def _verdict(name: str, attempt: Mapping[str, Any] | None, task: Mapping[str, An
         reason = task["statusReason"]
         return f"{name}: no attempt began in time{': ' + reason['text'] if reason else ''}."
     if attempt["outcome"] is None:
-        return f"{name}: not done in time; it was in its phase {attempt['phase']}. {used_line(attempt).capitalize()}."
+        return f"{name}: not done in time; it was in its phase {attempt['phase']}. {_sentence(used_line(attempt))}"
     if attempt["outcome"] == "succeeded":
-        return f"{name}: works. {used_line(attempt).capitalize()}."
+        return f"{name}: works. {_sentence(used_line(attempt))}"
     reason = attempt["reason"]["text"] if attempt["reason"] else attempt["outcome"]
-    return f"{name}: {reason} {used_line(attempt).capitalize()}."
+    return f"{name}: {reason} {_sentence(used_line(attempt))}"
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."

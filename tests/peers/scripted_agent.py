@@ -6,8 +6,8 @@ its standard error. Files that the recorded agent had changed are written when i
 
 A recording is JSON a line: `{"round", "by": "client" | "agent", "message"}` for every message, and before the end of a
 turn `{"round", "files": {path: text}}`. Placeholders stand for this machine's places. How to play it: `crashAfter` ends
-the agent with code 3 after so many messages of its own in that round, `anyPrompt` takes other prompts than the recorded
-ones, as `setMode` false does clients that set no mode.
+the agent with code 3 after so many messages of its own in that round, `anyPrompt` takes other prompts and tools than
+the recorded ones, as `setMode` false does clients that set no mode.
 """
 
 import io
@@ -20,6 +20,7 @@ from typing import Any
 
 Json = dict[str, Any]
 WORKSPACE = "{workspace}"
+_OF_THE_ATTEMPT = ("prompt", "mcpServers")
 
 
 def build(target: Path, recording: Path, **options: Any) -> Path:
@@ -115,8 +116,8 @@ class Player:
     def _compare(self, wanted: Json, message: Json) -> None:
         for key in ("params", "result", "error"):
             ours, theirs = wanted.get(key), message.get(key)
-            if self._options.get("anyPrompt") and isinstance(ours, dict) and "prompt" in ours:
-                ours = theirs = None
+            if self._options.get("anyPrompt") and isinstance(ours, dict) and isinstance(theirs, dict):
+                ours, theirs = ({k: v for k, v in each.items() if k not in _OF_THE_ATTEMPT} for each in (ours, theirs))
             if ours != theirs:
                 sys.stderr.write(f"recorded: {json.dumps(wanted)[:1000]}\nheard: {json.dumps(message)[:1000]}\n")
                 os._exit(70)
