@@ -748,7 +748,8 @@ def test_keys_on_their_way_out_are_incidents_the_attempts_own_less_than_others(d
 def test_only_a_budget_that_stopped_something_has_an_overshoot(desk: Desk) -> None:
     raised: list[tuple[str, Mapping[str, Any]]] = []
 
-    def alarm(_: Job, code: str, __: str, evidence: Mapping[str, Any]) -> None:
+    def alarm(job: Job, code: str, title: str, evidence: Mapping[str, Any]) -> None:
+        del job, title
         raised.append((code, evidence))
 
     def overshoot(attempt: Any) -> Any:
