@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,6 +13,7 @@ from devteam.access.service import AccessService
 from devteam.kit.db import Database, sql
 from devteam.kit.errors import Unauthenticated
 from tests.functional.world import API, World
+from tests.integration.git_projects import make_customer
 
 
 class MovedClock:
@@ -244,6 +246,12 @@ PERMISSIONS = [
     ("GET", "/approvals", None, EVERYBODY),
     ("GET", "/approvals/{approval}", None, EVERYBODY),
     ("POST", "/approvals/{approval}/answer", {"approved": True}, MANAGERS),
+    ("GET", "/incidents", None, EVERYBODY),
+    ("GET", "/incidents/{incident}", None, EVERYBODY),
+    ("POST", "/incidents/{incident}/acknowledge", None, MANAGERS),
+    ("POST", "/incidents/{incident}/resolve", {"resolution": "It was a test."}, MANAGERS),
+    ("GET", "/attempts/{attempt}/calls", None, EVERYBODY),
+    ("POST", "/gate-proposals", {"repository": "{repository}"}, MANAGERS),
     ("GET", "/executions/{execution}", None, EVERYBODY),
     ("GET", "/workers", None, EVERYBODY),
     ("GET", "/system", None, EVERYBODY),
@@ -272,6 +280,8 @@ PERMISSIONS = [
     ("GET", "/users", None, {Role.ADMIN}),
     ("POST", "/users", {"name": "Ann", "role": "viewer"}, {Role.ADMIN}),
     ("POST", "/users/{user}/login-link", None, {Role.ADMIN}),
+    ("POST", "/users/{user}/api-tokens", None, {Role.ADMIN}),
+    ("POST", "/users/{user}/revoke-api-tokens", None, {Role.ADMIN}),
     ("POST", "/users/{user}/disable", None, {Role.ADMIN}),
 ]
 
@@ -302,14 +312,16 @@ def world_ids(world: World) -> dict[str, UUID | str]:
         "other": attempt,
         "name": "manifest.json",
         "approval": world.approval(attempt),
+        "incident": world.incident(attempt),
+        "repository": "/srv/x",
         "user": world.caller(Role.VIEWER).user_id,
         "provider": world.provider(),
     }
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_roles_may_do_what_the_table_says(world: World, role: Role) -> None:
-    ids = world_ids(world)
+def test_roles_may_do_what_the_table_says(world: World, role: Role, tmp_path: Path) -> None:
+    ids = {**world_ids(world), "repository": str(make_customer(tmp_path).bare)}
     caller = world.caller(role)
     for method, path, body, allowed in PERMISSIONS:
         answer = caller.call(method, str(filled(path, ids)), filled(body, ids))

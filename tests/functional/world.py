@@ -141,6 +141,21 @@ class World:
             )
         return approval_id
 
+    def incident(self, attempt_id: UUID) -> UUID:
+        """Something that went wrong in an attempt and is open."""
+        incident_id = new_id()
+        with self.database.transaction() as connection:
+            connection.execute(
+                sql(
+                    """INSERT INTO incidents (id, customer_id, project_id, task_id, attempt_id, class, code, title,
+                           evidence, status, opened_at, last_at)
+                       SELECT :id, customer_id, project_id, task_id, id, 'INTERVENTION_REQUIRED', 'outside_workspace',
+                           'A file outside', '{}', 'open', now(), now() FROM attempts WHERE id = :attempt"""
+                ),
+                {"id": incident_id, "attempt": attempt_id},
+            )
+        return incident_id
+
     def count(self, table: str) -> int:
         with self.database.transaction() as connection:
             return int(connection.execute(sql(f"SELECT count(*) FROM {table}")).scalar_one())
