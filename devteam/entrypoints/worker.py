@@ -1,6 +1,7 @@
 """Build a worker from its parts."""
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from devteam.adapters.git.upkeep import GitUpkeep
 from devteam.adapters.http_probe import GuardedHttpProbe, Reach
 from devteam.adapters.licences import licence_of
 from devteam.adapters.processes import CommandSpec, RunningCommand, kill_marked, kill_orphans, scrubbed_environment
+from devteam.adapters.processes.process import SYSTEM_PATH
 from devteam.entrypoints.catalogue import agent_programs
 from devteam.entrypoints.outside import Outside, make_outside, short_socket_path
 from devteam.executions.lifecycle import Lifecycle
@@ -111,6 +113,7 @@ def build_tools(
         sweep=_sweep,
         asker=asker,
         licence_of=licence_of,
+        program_path=f"{Path(sys.executable).parent}:{SYSTEM_PATH}",
         read_report=read_left_report,
         reviewer=agents,
     )

@@ -6,6 +6,7 @@ finds out what an earlier run of it already did, so repeating one is harmless.
 """
 
 import errno
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,7 +32,6 @@ from devteam.incidents.repository import critical_of
 from devteam.kit.db import UNAVAILABLE, Database, sql
 from devteam.kit.errors import DevTeamError, Fenced, Refused
 from devteam.kit.log import get_logger
-from devteam.projects.gates import BuiltinGate, Gate, GateStage, HttpGate, ReviewGate
 from devteam.projects.rules import EXECUTORS_FAULTS, Decision, Obstacle
 from devteam.tasks.model import TaskStatus
 from devteam.workflows.desk import BLOCKED
@@ -42,7 +42,8 @@ from devteam.workflows.output import OutputLog
 from devteam.workflows.patience import patiently
 from devteam.workflows.quality import Checkers, LicenceOf, QualityAssurance, Reviewer
 from devteam.workflows.route import Router, passed_over
-from devteam.workflows.verify import Note, Verifier, gate_record
+from devteam.workflows.sanity import BaseChecks
+from devteam.workflows.verify import Note, Verifier
 
 MAX_BASE_MOVES = 5
 """How often the base may move under a delivery; each time the work is rebased and verified again."""
@@ -68,6 +69,7 @@ class Tools:
     sweep: Callable[[str], int]
     asker: Asker
     licence_of: LicenceOf = lambda _workspace, _ecosystem, _name: None
+    program_path: str = os.defpath
     read_report: Callable[[Path, str], str | None] = lambda _workspace, _path: None
     reviewer: Reviewer | None = None
 
@@ -147,15 +149,15 @@ class AttemptPhases:
                 self._tools.workspaces.discard(job)
                 return self._block(*_nobody(decision), base_commit=prepared.base_commit)
             job = self._settle(job, decision)
-        refused = self._check_pre_execution(job, prepared.base_commit)
+        checks = BaseChecks(self._tools.verifier, job, self._handle, *self._sinks(), self._store_gate)
+        refused = checks.guard(prepared.base_commit)
         if refused is not None:
             return self._block(
                 "pre_execution_gate",
                 f"Gate {refused.name} does not hold on the base: {refused.text}",
                 base_commit=prepared.base_commit,
             )
-        for gate in job.repository_gates(GateStage.POST_TASK):
-            self._tools.verifier.on_base(job, gate, prepared.base_commit, self._handle, *self._sinks())
+        checks.warn(prepared.base_commit, self._estimate(job), self._tools.program_path)
         self._enter(
             Phase.EXECUTION,
             base_commit=prepared.base_commit,
@@ -180,25 +182,10 @@ class AttemptPhases:
             self._record(lambda: self._lifecycle.update(self._ref, **fields))
         return replace(job.by(choice), route=text)
 
-    def _check_pre_execution(self, job: Job, base: str) -> GateRecord | None:
-        """The first required pre-execution gate that does not hold on the base."""
-        for gate in job.gates_of(GateStage.PRE_EXECUTION):
-            record = self._on_base(job, gate, base)
-            if record is None:
-                continue
-            self._store_gate(record)
-            if gate.required and not record.passed:
-                return record
-        return None
-
-    def _on_base(self, job: Job, gate: Gate, base: str) -> GateRecord | None:
-        stage = GateStage.PRE_EXECUTION
-        if isinstance(gate, HttpGate):
-            return self._tools.verifier.http(stage, gate, base, self._handle, self._output.note)
-        if isinstance(gate, BuiltinGate | ReviewGate):  # the schema knows none for this stage
-            return None
-        run = self._tools.verifier.on_base(job, gate, base, self._handle, *self._sinks())
-        return gate_record(stage.value, gate, run, None, base)
+    def _estimate(self, job: Job) -> float | None:
+        with self._tools.database.statement() as connection:
+            found = connection.execute(sql("SELECT estimate_seconds FROM tasks WHERE id = :id"), {"id": job.task_id})
+            return found.scalar()
 
     # --- execution ---
 

@@ -125,12 +125,13 @@ def test_on_a_red_base_a_task_passes_that_breaks_nothing_and_fails_that_breaks_s
     breaks = case.task("touch breaks")
     case.run()
     assert (case.view(fine).status, case.view(breaks).status) == ("completed", "failed")
-    result = case.attempt(fine).gates[0]
+    first, result = case.attempt(fine).gates[:2]
+    assert (first.stage, first.name, first.required) == ("pre_execution", "base is green", False)
     assert (result.passed, result.base_red) == (True, True)
     assert "red before" in result.text
     reason = case.attempt(breaks).reason
     assert reason is not None and "t2" in reason.text
-    broken = case.attempt(breaks).gates[0].tests
+    broken = case.attempt(breaks).gates[1].tests
     assert broken is not None and broken.broken == ["t2"]
 
 
@@ -139,7 +140,7 @@ def test_on_a_red_base_without_a_report_nothing_is_believed(working: Engine) -> 
     task = case.task()
     case.run()
     assert case.view(task).status == "failed"
-    assert case.attempt(task).gates[0].base_red is True
+    assert case.attempt(task).gates[1].base_red is True
 
 
 def test_a_pre_execution_gate_that_does_not_hold_blocks_the_task_before_any_work(working: Engine) -> None:
