@@ -30,7 +30,7 @@ HEADINGS = {
     "abort": ("p99", "orphans"),
     "agent_overhead": ("as a branch", "merged"),
     "side_by_side": ("attempts that failed", "processes left"),
-    "hostile_agent": ("1 MB of output", "1 MB of file"),
+    "hostile_agent": ("MB of output", "MB of file"),
 }
 
 

@@ -37,6 +37,7 @@ _ALWAYS: Final = (
     "safe.directory=*",
     "core.quotePath=false",
     "core.fsmonitor=false",
+    "core.bigFileThreshold=32m",  # larger files are streamed, not held in memory, nor compared line by line
     "core.fsync=committed,reference",
     "core.fsyncMethod=batch",
     "submodule.recurse=false",
