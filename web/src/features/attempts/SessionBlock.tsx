@@ -7,6 +7,7 @@ import {
   Lock,
   LockOpen,
   MessageSquarePlus,
+  ScanEye,
   Search,
   Terminal,
   Wrench,
@@ -85,17 +86,49 @@ const Inside = styled.div`
   [data-line] { min-height: 18px; white-space: pre; width: max-content; min-width: 100%; }
 `
 
+const Reviewing = styled.div`
+  display: grid;
+  grid-template-columns: auto minmax(0, 1fr);
+  gap: 2px ${t.space.m};
+  align-items: start;
+  padding-left: ${t.space.s};
+  border-left: 3px solid ${t.color.needsYou};
+  & > span { display: inline-flex; align-items: center; gap: 4px; min-height: 32px; color: ${t.color.muted}; font-size: ${t.text.s}; font-weight: 600; }
+  & > span svg { width: 14px; height: 14px; }
+  ${t.narrow} {
+    grid-template-columns: minmax(0, 1fr);
+    & > span { min-height: 0; }
+  }
+`
+
 /** Which steps, by ordinal, a reader opened or closed: a step that is scrolled back into sight is as it was left. */
 const OpenedContext = createContext(new Map<number, boolean>())
 export const OpenedSteps = OpenedContext.Provider
 
-/** One step of a session. */
+/** One step of a session; what a reviewer does is told apart from the work. */
 export const SessionBlock = memo(function SessionBlock({ block }: { block: Block }) {
+  if (!block.reviewer) return <Step block={block} />
+  return (
+    <Reviewing>
+      <span>
+        <ScanEye aria-hidden /> Reviewer
+      </span>
+      <Step block={block} />
+    </Reviewing>
+  )
+})
+
+function Step({ block }: { block: Block }) {
   switch (block.type) {
     case 'message':
       return <Item data-type="message">{block.text}</Item>
     case 'prompt':
-      return <Folded block={block} title="What the agent was asked" />
+      return (
+        <Folded
+          block={block}
+          title={block.reviewer ? 'What the reviewer was asked' : 'What the agent was asked'}
+        />
+      )
     case 'thought':
       return <Folded block={block} title={`Thought: ${firstLine(block.text)}`} quiet />
     case 'note':
@@ -107,7 +140,7 @@ export const SessionBlock = memo(function SessionBlock({ block }: { block: Block
     case 'tool':
       return <Tool block={block} />
   }
-})
+}
 
 const firstLine = (text: string) => text.trim().split('\n', 1)[0] ?? ''
 

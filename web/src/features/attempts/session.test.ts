@@ -104,3 +104,23 @@ it.each([
 ])('takes guidance with %o: %s', (part, taken) => {
   expect(takesGuidance(buildAttempt({ executor: 'native', ...part }))).toBe(taken)
 })
+
+it('tells what a reviewer did apart from the work, also where both number their calls alike', () => {
+  const session = folded(
+    ['plan', { entries: [{ content: 'mend', status: 'completed' }] }],
+    ['tool_call', call('1', { title: 'Edit a.py', kind: 'edit', status: 'completed' })],
+    ['usage', { used: 100, size: 1000 }],
+    ['plan', { entries: [{ content: 'read', status: 'pending' }], reviewer: true }],
+    ['tool_call', call('1', { title: 'Read the task', kind: 'read', status: 'pending', reviewer: true })],
+    ['tool_update', call('1', { status: 'failed', reviewer: true })],
+    ['usage', { used: 900, size: 1000, reviewer: true }],
+    ['message', { text: 'It does what was asked.', reviewer: true }],
+  )
+  expect(session.blocks).toMatchObject([
+    { type: 'tool', title: 'Edit a.py', state: 'completed', reviewer: false },
+    { type: 'tool', title: 'Read the task', state: 'failed', reviewer: true },
+    { type: 'message', reviewer: true },
+  ])
+  expect(session.plan).toEqual([{ text: 'mend', state: 'completed' }])
+  expect(session.context).toEqual({ used: 100, size: 1000 })
+})

@@ -19,17 +19,20 @@ export interface FileChange {
 
 export type ToolState = 'pending' | 'running' | 'completed' | 'failed'
 
-export interface TextBlock {
-  type: 'prompt' | 'message' | 'thought' | 'note' | 'steer'
+interface Told {
   ordinal: number
   at: string
+  /** By an agent that reviews the work, not by the one that does it. */
+  reviewer: boolean
+}
+
+export interface TextBlock extends Told {
+  type: 'prompt' | 'message' | 'thought' | 'note' | 'steer'
   text: string
 }
 
-export interface ToolBlock {
+export interface ToolBlock extends Told {
   type: 'tool'
-  ordinal: number
-  at: string
   endedAt: string | null
   callId: string
   title: string
@@ -39,10 +42,8 @@ export interface ToolBlock {
   changes: FileChange[]
 }
 
-export interface PermissionBlock {
+export interface PermissionBlock extends Told {
   type: 'permission'
-  ordinal: number
-  at: string
   title: string
   allowed: boolean
   by: string
@@ -52,7 +53,7 @@ export type Block = TextBlock | ToolBlock | PermissionBlock
 
 export interface Session {
   blocks: Block[]
-  /** The newest plan; a plan is always told whole. */
+  /** The newest plan of the agent that does the work; a plan is always told whole. */
   plan: PlanStep[]
   /** How much of the model's context is filled, as the agent says: tokens. */
   context: { used: number; size: number } | null
@@ -76,15 +77,17 @@ export function foldEntries(session: Session, entries: readonly SessionEntry[]):
 
 function fold(session: Session, { kind, data, ordinal, at }: SessionEntry): void {
   const { blocks } = session
+  const told: Told = { ordinal, at, reviewer: data.reviewer === true }
   switch (kind) {
     case 'prompt':
     case 'message':
     case 'thought':
     case 'note':
     case 'steer':
-      blocks.push({ type: kind, ordinal, at, text: textOf(data.text) })
+      blocks.push({ ...told, type: kind, text: textOf(data.text) })
       return
     case 'plan':
+      if (told.reviewer) return
       session.plan = listOf(data.entries).map((step) => ({
         text: textOf(step.content),
         state: stateOf(step.status),
@@ -92,15 +95,14 @@ function fold(session: Session, { kind, data, ordinal, at }: SessionEntry): void
       return
     case 'tool_call':
     case 'tool_update':
-      foldTool(blocks, data, ordinal, at)
+      foldTool(blocks, data, told)
       return
     case 'permission': {
       const call = objectOf(data.toolCall)
       const title = textOf(call.title) || 'A tool'
       blocks.push({
+        ...told,
         type: 'permission',
-        ordinal,
-        at,
         title,
         allowed: data.allowed === true,
         by: textOf(data.by) || 'policy',
@@ -108,6 +110,7 @@ function fold(session: Session, { kind, data, ordinal, at }: SessionEntry): void
       return
     }
     case 'usage':
+      if (told.reviewer) return
       if (typeof data.used === 'number' && typeof data.size === 'number' && data.size > 0)
         session.context = { used: data.used, size: data.size }
       return
@@ -116,18 +119,22 @@ function fold(session: Session, { kind, data, ordinal, at }: SessionEntry): void
   }
 }
 
-/** Updates change their call, wherever it stands; one whose call was never told stands for itself. */
-function foldTool(blocks: Block[], data: Json, ordinal: number, at: string): void {
+/**
+ * Updates change their call, wherever it stands; one whose call was never told stands for itself. Agents number their
+ * own calls: the reviewer's first is not the worker's.
+ */
+function foldTool(blocks: Block[], data: Json, told: Told): void {
   const callId = textOf(data.toolCallId)
-  const index = blocks.findLastIndex((block) => block.type === 'tool' && block.callId === callId)
+  const index = blocks.findLastIndex(
+    (block) => block.type === 'tool' && block.callId === callId && block.reviewer === told.reviewer,
+  )
   const found = blocks[index]
   const before: ToolBlock =
     found?.type === 'tool'
       ? found
       : {
+          ...told,
           type: 'tool',
-          ordinal,
-          at,
           endedAt: null,
           callId,
           title: textOf(data.kind) || 'Tool',
@@ -147,7 +154,7 @@ function foldTool(blocks: Block[], data: Json, ordinal: number, at: string): voi
     state,
     output: output || before.output,
     changes: changes.length > 0 ? changes : before.changes,
-    endedAt: state === 'completed' || state === 'failed' ? (before.endedAt ?? at) : null,
+    endedAt: state === 'completed' || state === 'failed' ? (before.endedAt ?? told.at) : null,
   }
   if (index === -1) blocks.push(after)
   else blocks[index] = after
