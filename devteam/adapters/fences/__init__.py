@@ -13,6 +13,7 @@ from devteam.adapters.fences.bubblewrap import BubblewrapFence, find_bubblewrap
 from devteam.adapters.fences.cgroup import GroupSurvived, GroupUsage, find_hierarchies
 from devteam.adapters.fences.choice import ANY_FENCE, FenceChoice
 from devteam.adapters.fences.container import ContainerFence
+from devteam.adapters.fences.kubernetes import KubernetesFence
 from devteam.adapters.fences.landlock import LandlockFence, landlock_version
 from devteam.adapters.fences.limits import Hold, Limiter, folder_size
 from devteam.adapters.fences.model import (
@@ -36,6 +37,7 @@ __all__ = [
     "GroupSurvived",
     "GroupUsage",
     "Hold",
+    "KubernetesFence",
     "LandlockFence",
     "Limiter",
     "Part",

@@ -1,8 +1,8 @@
 """Offers Unix sockets on 127.0.0.1 inside a fence without a network, and runs the command beside that.
 
-Run as `python -I -S forward.py [PORT=SOCKET ...] [filter=HEX] -- COMMAND ...`, standard library only; SOCKET is a path,
-or HOST:PORT where another machine relays; the filter of system calls is for the command. The exit status
-is the command's own (128 and the number for a signal).
+Run as `python -I -S forward.py [PORT=SOCKET ...] [filter=HEX] [await=stdin] -- COMMAND ...`, standard library only.
+SOCKET is a path, or HOST:PORT where another machine relays; the filter of system calls is for the command; what is
+awaited is a first line on standard input. The exit status is the command's own (128 and the number for a signal).
 """
 
 import contextlib
@@ -24,6 +24,10 @@ def main(arguments: list[str]) -> int:
     end = arguments.index("--")
     for pair in arguments[:end]:
         port, _, path = pair.partition("=")
+        if port == "await":
+            while os.read(0, 1) not in (b"\n", b""):
+                pass
+            continue
         if port == "filter":
             filter_calls(bytes.fromhex(path))
             continue

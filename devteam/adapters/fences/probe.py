@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 from devteam.adapters.fences.bubblewrap import BubblewrapFence, find_bubblewrap
 from devteam.adapters.fences.choice import ANY_FENCE, FenceChoice
 from devteam.adapters.fences.container import ContainerFence, find_engine
+from devteam.adapters.fences.kubernetes import KubernetesFence, cluster
 from devteam.adapters.fences.landlock import LandlockFence, landlock_version
 from devteam.adapters.fences.limits import Limiter
 from devteam.adapters.fences.model import Fence, FenceRefused, FenceReport, Kind, Part, ResourceLimits
@@ -149,6 +150,8 @@ def _make(kind: Kind, data: Path, choice: FenceChoice, limits: ResourceLimits, r
         return LandlockFence(data, report)
     if kind == "container":
         return ContainerFence(find_engine(choice), data, choice.image, limits, report)
+    if kind == "kubernetes":
+        return KubernetesFence(cluster(choice), data, choice, limits, report)
     raise FenceRefused(f"there is no fence of the kind {kind}")
 
 
