@@ -3,8 +3,9 @@
     python -m benchmarks.worker_kills [--times 100] [--customers 3]
 
 Each attempt's command has put grandchildren into sessions of their own, and all of them ignore signals that can be
-ignored. After each kill -9 every process that carried an attempt's mark is looked for until
-it is gone: one that still lives after the limit is an orphan. The next worker takes the same attempts up.
+ignored. After each kill -9 every process that carried an attempt's mark is looked for until it is gone: one that still
+lives after twice the limit is an orphan. The next worker takes the same attempts up, or the next ones once the engine
+gives up an attempt that lost its worker twenty times.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import time
 import psutil
 
 from benchmarks.common import Figure, median, percentile, report
+from devteam.executions.lifecycle import MAX_RUNS_IN_PHASE
 from tests.chaos.postgres import storm
 from tests.engine.world import Case, Engine, WorkerProcess
 
@@ -33,7 +35,7 @@ def main() -> int:
     wanted = parser.parse_args()
     seconds, orphans, fewest = [], 0, 1 << 30
     with storm() as made:
-        cases = [_working(made.engine) for _ in range(wanted.customers)]
+        cases = [_working(made.engine, wanted.times // MAX_RUNS_IN_PHASE + 2) for _ in range(wanted.customers)]
         for number in range(wanted.times):
             worker = made.engine.worker(slots=wanted.customers)
             seen = _await_work(cases)
@@ -53,9 +55,10 @@ def main() -> int:
     )
 
 
-def _working(engine: Engine) -> Case:
+def _working(engine: Engine, tasks: int) -> Case:
     case = engine.customer()
-    case.task(SCRIPT, time_limit=7200)
+    for _ in range(tasks):
+        case.task(SCRIPT, time_limit=7200)
     case.start()
     return case
 

@@ -1,4 +1,4 @@
-"""Pods as the fence, with a stand-in for the cluster's API that checks every object and speaks the streams' protocol."""
+"""Pods as the fence, with a stand-in for the cluster that checks every object and speaks the streams' protocol."""
 
 import json
 import shutil
