@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Response
 from fastapi.responses import StreamingResponse
 
 from devteam.access.signed_in import ActorDep
-from devteam.executions.artifacts import ArtifactList, Artifacts
+from devteam.executions.artifacts import MEDIA_TYPES, ArtifactList, Artifacts
 from devteam.kit.http import API, READS, answer, provided
 
 router = APIRouter(prefix=API)
@@ -18,9 +18,11 @@ ArtifactName = Annotated[str, Path(max_length=80)]
 _CHUNK = 256 * 1024
 
 
-def file_answer(media_type: str) -> dict[int | str, dict[str, Any]]:
+def file_answer(*media_types: str) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI entry of an answer that is a file."""
-    return {200: {"description": "The file.", "content": {media_type: {"schema": {"type": "string"}}}}}
+    return {
+        200: {"description": "The file.", "content": {each: {"schema": {}} for each in media_types}}
+    }
 
 
 def sent(file: IO[bytes], media_type: str, filename: str) -> StreamingResponse:
@@ -56,7 +58,7 @@ def get_artifacts_archive(attempt_id: UUID, actor: ActorDep, artifacts: Artifact
     "/attempts/{attempt_id}/artifacts/{name}",
     tags=["attempts"],
     response_class=Response,
-    responses={**READS, **file_answer("application/octet-stream")},
+    responses={**READS, **file_answer(*MEDIA_TYPES)},
 )
 def get_artifact(attempt_id: UUID, name: ArtifactName, actor: ActorDep, artifacts: ArtifactsDep) -> Response:
     """One artifact of an attempt. The ETag is its checksum."""

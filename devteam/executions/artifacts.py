@@ -22,6 +22,9 @@ from devteam.kit.wire import View
 SUMS = "SHA256SUMS"
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
+_JSON_LINES = "application/jsonl"
+MEDIA_TYPES = ("text/plain", _JSON, _JSON_LINES)
+"""What artifacts are."""
 _IN_MEMORY = 8 * 1024 * 1024
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every entry in an archive: the earliest that the format can hold."""
@@ -121,7 +124,7 @@ def _is_complete(attempt: AttemptView) -> bool:
 
 
 def _media_type(name: str) -> str:
-    return _JSON if name.endswith(".json") else "application/jsonl" if name.endswith(".jsonl") else _TEXT
+    return _JSON if name.endswith(".json") else _JSON_LINES if name.endswith(".jsonl") else _TEXT
 
 
 # --- the files ---
