@@ -17,7 +17,7 @@ export default defineConfig({
   },
   build: { target: 'es2023', sourcemap: false, chunkSizeWarningLimit: 700 },
   test: {
-    testTimeout: 15_000,
+    testTimeout: 30_000,
     projects: [
       {
         extends: true,

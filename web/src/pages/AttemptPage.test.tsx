@@ -1,7 +1,7 @@
 import { screen, waitFor, within } from '@testing-library/react'
 import { HttpResponse, http } from 'msw'
 import { expect, it } from 'vitest'
-import type { AttemptView, SessionEntry, SessionPage } from '@/shared/api'
+import type { AttemptView, CallView, SessionEntry, SessionPage } from '@/shared/api'
 import { buildAttempt, buildGate } from '@/testing/builders'
 import { renderApp } from '@/testing/renderApp'
 import { API, problem, recordPosts, server } from '@/testing/server'
@@ -162,4 +162,37 @@ it('replays a finished session: by time, by entry, and from one gate failure to 
   await user.click(within(replay).getByRole('button', { name: 'Play' }))
   expect(await within(replay).findByText('Mended.')).toBeVisible()
   expect(await within(replay).findByRole('button', { name: 'Play' })).toBeVisible()
+})
+
+it('lists model calls with what they came to, and why this executor', async () => {
+  const call = (part: Partial<CallView>): CallView => ({
+    at: AT,
+    provider: 'Main',
+    model: 'large',
+    status: 200,
+    inputTokens: 1200,
+    cachedTokens: 200,
+    outputTokens: 30,
+    costUsd: 0.004,
+    seconds: 1.25,
+    ...part,
+  })
+  const refused = { status: 429, inputTokens: 0, cachedTokens: 0, outputTokens: 0, costUsd: null }
+  server.use(
+    http.get(`${API}/attempts/attempt-1/calls`, () =>
+      HttpResponse.json({ calls: [call({}), call(refused), call({ provider: 'Second', costUsd: 0.006 })] }),
+    ),
+  )
+  const route = 'native, by rule 1 (docs). Passed over: claude: It is not installed.'
+  const { user } = await attempt(
+    { outcome: 'failed', finishedAt: AT, route },
+    { complete: true, entries: [] },
+  )
+  expect(await screen.findByText(/Passed over: claude/)).toBeVisible()
+  await user.click(screen.getByRole('tab', { name: 'Model calls' }))
+  const table = await screen.findByRole('table', { name: 'Model calls' })
+  const rows = within(table).getAllByRole('row')
+  expect(rows).toHaveLength(5)
+  expect(rows[2]).toHaveTextContent('✕ 429')
+  expect(rows[4]).toHaveTextContent('2 answered, 1 not2,40040060$0.01004 s')
 })

@@ -1,7 +1,10 @@
 import '@testing-library/jest-dom/vitest'
-import { cleanup } from '@testing-library/react'
+import { cleanup, configure } from '@testing-library/react'
 import { afterAll, afterEach, beforeAll } from 'vitest'
 import { server } from './server'
+
+// A busy machine may take a while to load a page's part; what comes at once is not waited for longer.
+configure({ asyncUtilTimeout: 8_000 })
 
 // What jsdom lacks and the page's parts ask for.
 window.matchMedia ??= (query) =>

@@ -13,11 +13,12 @@ import { FenceParts } from './FenceParts'
 import { GateResults } from './GateResults'
 import { Guidance } from './Guidance'
 import { LogView } from './LogView'
+import { ModelCalls } from './ModelCalls'
 import { PhaseStepper } from './PhaseStepper'
 import { RunAgain } from './RunAgain'
 import { SessionView } from './SessionView'
 import { Tab, TabList } from './tabs'
-import { byAgent, takesGuidance, usedText } from './used'
+import { hasSession, takesGuidance, usedText } from './used'
 import { useSession } from './useSession'
 
 const Replay = lazy(() => import('./Replay').then((module) => ({ default: module.Replay })))
@@ -43,7 +44,7 @@ interface Props {
 export function AttemptEvidence({ attempt, hash = '' }: Props) {
   const delivered = attempt.commit !== null
   const running = attempt.outcome === null
-  const agent = byAgent(attempt)
+  const agent = hasSession(attempt)
   const [tab, setTab] = useState(firstTab(attempt, hash))
   const [from, setFrom] = useState<number | null>(null)
   const mayNotRetry = useWhyNot('retry_task')
@@ -53,6 +54,11 @@ export function AttemptEvidence({ attempt, hash = '' }: Props) {
       <div style={{ paddingTop: 12 }}>
         <PhaseStepper attempt={attempt} />
       </div>
+      {attempt.route && (
+        <Meter>
+          <Muted>Executor and model: {attempt.route}</Muted>
+        </Meter>
+      )}
       {agent && (
         <Meter>
           <Muted>
@@ -72,6 +78,7 @@ export function AttemptEvidence({ attempt, hash = '' }: Props) {
             Diff
           </Tab>
           <Tab value="output">Output</Tab>
+          {agent && <Tab value="calls">Model calls</Tab>}
           <Tab value="commits">Commits</Tab>
           <Tab value="artifacts">Artifacts</Tab>
         </TabList>
@@ -106,6 +113,9 @@ export function AttemptEvidence({ attempt, hash = '' }: Props) {
             />
           </Frame>
         </Tabs.Content>
+        <Tabs.Content value="calls">
+          <ModelCalls attemptId={attempt.id} running={running} />
+        </Tabs.Content>
         <Tabs.Content value="commits">
           <Commits attempt={attempt} />
         </Tabs.Content>
@@ -122,6 +132,6 @@ export function AttemptEvidence({ attempt, hash = '' }: Props) {
 function firstTab(attempt: AttemptView, hash: string): string {
   if (hash) return 'output'
   if (attempt.outcome !== null) return 'gates'
-  if (byAgent(attempt)) return 'session'
+  if (hasSession(attempt)) return 'session'
   return attempt.gates.length === 0 ? 'output' : 'gates'
 }

@@ -12,9 +12,10 @@ import {
 import { type KeyboardEvent, useMemo } from 'react'
 import styled from 'styled-components'
 import { type AttemptView, type CallView, toProblem, useListAttemptCallsQuery } from '@/shared/api'
-import { clockTime, duration, money, plural } from '@/shared/lib/format'
+import { clockTime, duration, plural } from '@/shared/lib/format'
 import { PHASE_NAME } from '@/shared/lib/words'
 import { Button, Empty, Kbd, More, Muted, ProblemNotice, SkeletonLines, t } from '@/shared/ui'
+import { CallTable } from './CallTable'
 import { ReplayChart } from './ReplayChart'
 import { entriesAt, Folder, filmOf, type MarkKind, markFrom, spending, spentAt } from './replay'
 import { SessionView } from './SessionView'
@@ -45,14 +46,6 @@ const Frame = styled.div`
   border: 1px solid ${t.color.line};
   border-radius: ${t.radius.l};
   background: ${t.color.bg};
-`
-const Calls = styled.div`
-  max-height: 260px;
-  overflow: auto;
-  table { width: 100%; border-collapse: collapse; font-size: ${t.text.s}; font-variant-numeric: tabular-nums; }
-  th { text-align: left; font-weight: 400; color: ${t.color.muted}; }
-  th, td { padding: 3px 10px 3px 0; white-space: nowrap; }
-  tr[data-later] td { color: ${t.color.muted}; }
 `
 
 const JUMPS: readonly [MarkKind, string, string, typeof Wrench][] = [
@@ -232,38 +225,4 @@ const takesKeys = (target: EventTarget) =>
 
 function nextSpeed(speed: Speed, by: 1 | -1): Speed {
   return SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, SPEEDS.indexOf(speed) + by))] ?? speed
-}
-
-function CallTable({ calls, at }: { calls: readonly CallView[]; at: number }) {
-  if (calls.length === 0) return <Empty title="No metered model call" />
-  return (
-    <Calls tabIndex={0}>
-      <table>
-        <thead>
-          <tr>
-            {['At', 'Model', 'Provider', 'Status', 'In', 'Cached', 'Out', 'Cost', 'Took'].map((name) => (
-              <th key={name} scope="col">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {calls.map((call, index) => (
-            <tr key={index} data-later={Date.parse(call.at) > at || undefined}>
-              <td>{clockTime(call.at)}</td>
-              <td>{call.model}</td>
-              <td>{call.provider}</td>
-              <td>{call.status}</td>
-              <td>{call.inputTokens}</td>
-              <td>{call.cachedTokens}</td>
-              <td>{call.outputTokens}</td>
-              <td>{call.costUsd === null ? 'unknown' : money(call.costUsd)}</td>
-              <td>{call.seconds.toFixed(1)} s</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </Calls>
-  )
 }

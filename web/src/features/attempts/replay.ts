@@ -80,15 +80,15 @@ export function markFrom(film: Film, kind: MarkKind, at: number, step: 1 | -1): 
 /** `costUsd` null: the price of a call is unknown. */
 export type Spent = Omit<Used, 'overshootUsd'>
 
-const NOTHING: Spent = { calls: 0, inputTokens: 0, cachedTokens: 0, outputTokens: 0, costUsd: 0 }
+export const NOTHING: Spent = { calls: 0, inputTokens: 0, cachedTokens: 0, outputTokens: 0, costUsd: 0 }
 
 /** Whether a call was answered; one that was refused costs nothing, so its price does not matter. */
-const counts = ({ status }: CallView) => (status >= 200 && status < 300) || status === 499
+export const answered = ({ status }: CallView) => (status >= 200 && status < 300) || status === 499
 
 /** What had been spent after each call. */
 export function spending(calls: readonly CallView[]): { at: number; spent: Spent }[] {
   let spent = NOTHING
-  return calls.filter(counts).map((call) => {
+  return calls.filter(answered).map((call) => {
     spent = {
       calls: spent.calls + 1,
       inputTokens: spent.inputTokens + call.inputTokens,

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { SessionEntry } from '@/shared/api'
 import { buildAttempt } from '@/testing/builders'
 import { EMPTY_SESSION, foldEntries, shownPath } from './session'
-import { takesGuidance, usedText } from './used'
+import { hasSession, takesGuidance, usedText } from './used'
 
 const at = (second: number) => new Date(Date.parse('2026-11-24T10:00:00.000Z') + second * 1000).toISOString()
 const entries = (...parts: [SessionEntry['kind'], Record<string, unknown>][]): SessionEntry[] =>
@@ -123,4 +123,11 @@ it('tells what a reviewer did apart from the work, also where both number their 
   ])
   expect(session.plan).toEqual([{ text: 'mend', state: 'completed' }])
   expect(session.context).toEqual({ used: 100, size: 1000 })
+})
+
+it('has a session to read where an agent worked or reviewed', () => {
+  expect(hasSession({ executor: 'codex', calls: 0 })).toBe(true)
+  expect(hasSession({ executor: 'command', calls: 0 })).toBe(false)
+  expect(hasSession({ executor: 'person', calls: 0 })).toBe(false)
+  expect(hasSession({ executor: 'person', calls: 3 })).toBe(true)
 })

@@ -21,8 +21,13 @@ export function usedText({
   ].join(' · ')
 }
 
-/** Whether an agent does the work, so that there is a session to read. */
-export const byAgent = ({ executor }: Pick<AttemptView, 'executor'>) => executor !== 'command'
+/** Whether an agent does the work: neither a task's own command nor a person. */
+export const byAgent = ({ executor }: Pick<AttemptView, 'executor'>) =>
+  executor !== 'command' && executor !== 'person'
+
+/** Whether there is a session to read: also one that only reviewers took part in. */
+export const hasSession = (attempt: Pick<AttemptView, 'executor' | 'calls'>) =>
+  byAgent(attempt) || attempt.calls > 0
 
 /** Whether guidance would be taken: while the agent works, or is about to. */
 export const takesGuidance = (attempt: Pick<AttemptView, 'executor' | 'outcome' | 'phase'>) =>
