@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from devteam.adapters.executors import acp_talk
 from devteam.adapters.executors.acp_pipe import AgentPipe
@@ -61,11 +62,8 @@ def recorded_pipe(frames: list[Json]) -> Iterator[None]:
                 frames.append({"by": "agent", "message": message})
             return message
 
-    before, acp_talk.AgentPipe = acp_talk.AgentPipe, Recording  # type: ignore[misc]
-    try:
+    with mock.patch.object(acp_talk, "AgentPipe", Recording):
         yield
-    finally:
-        acp_talk.AgentPipe = before  # type: ignore[misc]
 
 
 @contextmanager
