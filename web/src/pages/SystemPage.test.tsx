@@ -105,6 +105,23 @@ it('shows what was measured of each executor', async () => {
   expect(screen.getByRole('row', { name: /OpenCode/ })).toHaveTextContent('○ Noopencode-ai@1.18.33')
 })
 
+it('shows the figures of an executor by kind of work when they are asked for', async () => {
+  const docs = { kind: 'docs', attempts: 4, succeeded: 1, medianSeconds: 12, meanCostUsd: null }
+  const { user } = await system({
+    executors: [
+      buildExecutor({ attempts: 4, succeeded: 1, byKind: [docs] }),
+      buildExecutor({ name: 'qwen', title: 'Qwen Code' }),
+    ],
+  })
+  expect(await screen.findByRole('button', { name: 'Figures of Qwen Code by kind of work' })).toHaveAttribute(
+    'aria-disabled',
+    'true',
+  )
+  expect(screen.queryByRole('row', { name: /^docs/ })).toBeNull()
+  await user.click(screen.getByRole('button', { name: 'Figures of Built-in agent by kind of work' }))
+  expect(screen.getByRole('row', { name: /^docs/ })).toHaveTextContent('docs25 %1 of 412 s–')
+})
+
 it('lets nobody but an administrator change providers, and says why', async () => {
   await system({ session: buildSession(), providers: [buildProvider()] })
   expect(await screen.findByRole('button', { name: 'Add provider' })).toHaveAttribute('aria-disabled', 'true')

@@ -1,3 +1,5 @@
+import { ChevronRight } from 'lucide-react'
+import { useState } from 'react'
 import { type ExecutorView, toProblem, useListExecutorsQuery } from '@/shared/api'
 import { duration, money, percent } from '@/shared/lib/format'
 import { Button, Mono, ProblemNotice, SkeletonLines } from '@/shared/ui'
@@ -44,19 +46,49 @@ export function ExecutorTable() {
   )
 }
 
+type Figures = Pick<ExecutorView, 'attempts' | 'succeeded' | 'medianSeconds' | 'meanCostUsd'>
+
 function Row({ executor }: { executor: ExecutorView }) {
-  const { attempts, succeeded, medianSeconds, meanCostUsd } = executor
+  const { title, name, installed, byKind } = executor
+  const [open, setOpen] = useState(false)
   return (
-    <tr>
-      <td>
-        {executor.title} <Mono>{executor.name}</Mono>
-      </td>
-      <td>
-        <span data-state={executor.installed ? 'ok' : 'missing'}>
-          {executor.installed ? '● Yes' : '○ No'}
-        </span>
-        {!executor.installed && executor.package && <small>{executor.package}</small>}
-      </td>
+    <>
+      <tr>
+        <td>
+          <Button
+            look="quiet"
+            size="s"
+            iconOnly
+            icon={<ChevronRight aria-hidden />}
+            aria-expanded={open}
+            aria-label={`Figures of ${title} by kind of work`}
+            disabledBecause={byKind.length === 0 ? 'It has finished no attempt yet.' : null}
+            onClick={() => setOpen(!open)}
+          />{' '}
+          {title} <Mono>{name}</Mono>
+        </td>
+        <td>
+          <span data-state={installed ? 'ok' : 'missing'}>{installed ? '● Yes' : '○ No'}</span>
+          {!installed && executor.package && <small>{executor.package}</small>}
+        </td>
+        <FigureCells figures={executor} />
+        <td>{executor.usage}</td>
+      </tr>
+      {open &&
+        byKind.map((figures) => (
+          <tr key={figures.kind} data-part>
+            <td colSpan={2}>{figures.kind}</td>
+            <FigureCells figures={figures} />
+            <td />
+          </tr>
+        ))}
+    </>
+  )
+}
+
+function FigureCells({ figures: { attempts, succeeded, medianSeconds, meanCostUsd } }: { figures: Figures }) {
+  return (
+    <>
       <td data-number>
         {attempts === 0 ? '–' : percent(succeeded / attempts)}
         <small>
@@ -65,7 +97,6 @@ function Row({ executor }: { executor: ExecutorView }) {
       </td>
       <td data-number>{medianSeconds === null ? '–' : duration(medianSeconds)}</td>
       <td data-number>{meanCostUsd === null ? '–' : money(meanCostUsd)}</td>
-      <td>{executor.usage}</td>
-    </tr>
+    </>
   )
 }

@@ -11,6 +11,9 @@ export const Table = styled.table`
   th { padding: 6px ${t.space.l}; color: ${t.color.muted}; font-size: ${t.text.s}; font-weight: 400; text-align: left; white-space: nowrap; }
   td { padding: 9px ${t.space.l}; border-top: 1px solid ${t.color.line}; font-variant-numeric: tabular-nums; vertical-align: top; overflow-wrap: anywhere; }
   td > small { display: block; color: ${t.color.muted}; font-size: ${t.text.s}; }
+  tr[data-part] > td { padding-block: 5px; border-top-color: transparent; background: ${t.color.surface}; }
+  tr[data-part] > td:first-child { padding-left: 58px; }
+  button[aria-expanded='true'] svg { transform: rotate(90deg); }
   [data-number] { text-align: right; white-space: nowrap; }
   [data-state] { font-weight: 600; white-space: nowrap; }
   [data-state='ok'] { color: ${t.color.completed}; }
