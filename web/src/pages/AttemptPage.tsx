@@ -1,6 +1,6 @@
 import { getRouteApi, Link, useLocation } from '@tanstack/react-router'
 import { useSelector } from 'react-redux'
-import { AttemptActions, AttemptEvidence, TakenOver } from '@/features/attempts'
+import { AskedFor, AttemptActions, AttemptEvidence, TakenOver } from '@/features/attempts'
 import { type AttemptView, toProblem, useGetAttemptQuery } from '@/shared/api'
 import { fullTime } from '@/shared/lib/format'
 import { usePageTitle } from '@/shared/lib/usePageTitle'
@@ -24,35 +24,6 @@ export function AttemptPage() {
     )
   }
   return attempt ? <Attempt fetched={attempt} /> : <SkeletonLines count={3} height={72} />
-}
-
-const WANTED: Record<NonNullable<AttemptView['request']>['wanted'], string> = {
-  run_again: 'Run again',
-  send_back: 'Sent back',
-  hand_back: 'Handed back',
-}
-
-/** What this attempt was begun for. */
-function AskedFor({ request }: { request: NonNullable<AttemptView['request']> }) {
-  const from =
-    request.fromRound !== null
-      ? `, after round ${request.fromRound}`
-      : request.fromOrdinal !== null
-        ? `, from entry ${request.fromOrdinal} of the session`
-        : ''
-  return (
-    <Notice
-      tone="info"
-      title={`${WANTED[request.wanted]} by ${request.author}${from}`}
-      action={
-        <Link to="/attempts/$id" params={{ id: request.baseAttemptId }}>
-          The attempt before
-        </Link>
-      }
-    >
-      {request.instructions}
-    </Notice>
-  )
 }
 
 function Attempt({ fetched }: { fetched: AttemptView }) {

@@ -1,15 +1,9 @@
 import { getRouteApi, Link } from '@tanstack/react-router'
 import { useEffect, useMemo } from 'react'
 import { useSelector } from 'react-redux'
-import { AttemptList } from '@/features/attempts'
+import { AskedFor, AttemptList } from '@/features/attempts'
 import { TaskActions, TaskBrief } from '@/features/tasks'
-import {
-  type AttemptView,
-  type TaskDetail,
-  toProblem,
-  useGetTaskQuery,
-  useListAttemptsOfTaskQuery,
-} from '@/shared/api'
+import { type TaskDetail, toProblem, useGetTaskQuery, useListAttemptsOfTaskQuery } from '@/shared/api'
 import { usePageTitle } from '@/shared/lib/usePageTitle'
 import { useTopic } from '@/shared/live/LiveContext'
 import { type LiveRoot, selectAttempts, selectCustomer, selectTaskTable } from '@/shared/state/selectors'
@@ -37,12 +31,14 @@ function Task({ task, onStale }: { task: TaskDetail; onStale: () => void }) {
   useTopic(`customer:${task.customerId}`)
   const customer = useSelector((state: LiveRoot) => selectCustomer(state, task.customerId))
   const live = useSelector((state: LiveRoot) => selectTaskTable(state, task.customerId)[task.id])
-  const attempts = useAttempts(task)
+  const { attempts, request, refetch } = useAttempts(task)
   const stale = live !== undefined && live.version > task.version
 
   useEffect(() => {
-    if (stale) onStale()
-  }, [stale, onStale])
+    if (!stale) return
+    onStale()
+    void refetch()
+  }, [stale, onStale, refetch])
 
   const shown = live ? { ...task, ...live } : task
   return (
@@ -61,6 +57,7 @@ function Task({ task, onStale }: { task: TaskDetail; onStale: () => void }) {
         <TaskActions task={shown} />
       </PageTitle>
       <Stack>
+        {request && request.attemptId === null && <AskedFor request={request} />}
         <Panel title="Brief">
           <TaskBrief task={shown} />
         </Panel>
@@ -72,13 +69,17 @@ function Task({ task, onStale }: { task: TaskDetail; onStale: () => void }) {
   )
 }
 
-/** The task's attempts: all that there ever were, the newest in their live state. */
-function useAttempts(task: TaskDetail): AttemptView[] {
-  const { data } = useListAttemptsOfTaskQuery({ taskId: task.id })
+/** The task's attempts, the newest in their live state, and what its next one is asked to do. */
+function useAttempts(task: TaskDetail) {
+  const { data, refetch } = useListAttemptsOfTaskQuery(
+    { taskId: task.id },
+    { refetchOnMountOrArgChange: true },
+  )
   const live = useSelector((state: LiveRoot) => selectAttempts(state, task.customerId))
-  return useMemo(() => {
+  const attempts = useMemo(() => {
     const byId = new Map((data?.attempts ?? []).map((attempt) => [attempt.id, attempt]))
     for (const attempt of live) if (attempt.taskId === task.id) byId.set(attempt.id, attempt)
     return [...byId.values()].sort((a, b) => b.startedAt.localeCompare(a.startedAt))
   }, [data, live, task.id])
+  return { attempts, request: data?.request ?? null, refetch }
 }

@@ -19,6 +19,7 @@ window.scrollTo = () => {}
 Object.defineProperty(Element.prototype, 'clientHeight', { configurable: true, get: () => 600 })
 Element.prototype.scrollIntoView ??= () => {}
 Element.prototype.hasPointerCapture ??= () => false
+Element.prototype.setPointerCapture ??= () => {}
 globalThis.ResizeObserver ??= class {
   observe() {}
   unobserve() {}

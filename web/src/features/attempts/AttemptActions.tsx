@@ -16,6 +16,7 @@ import { OUTCOME_NAME } from '@/shared/lib/words'
 import { Button, CopyLine, Field, FormDialog, Menu, MenuItem, Notice } from '@/shared/ui'
 import { checkoutCommand, handBackCommand, whyNotAgain, whyNotBack } from './again'
 import { RunAgain } from './RunAgain'
+import { useQueuedAgain } from './useQueuedAgain'
 
 /** What a developer does with an attempt: again, back, by hand, beside another one. */
 export function AttemptActions({ attempt }: { attempt: AttemptView }) {
@@ -69,8 +70,7 @@ function SendBack({ attempt, onClose }: Props) {
         'idempotency-key': key,
         sendBackInput: { remarks: remarks.trim() },
       }).unwrap(),
-    done: () => 'Sent back; the task is in the queue again',
-    onDone: onClose,
+    onDone: useQueuedAgain(attempt.taskId, 'Sent back; the task is in the queue again', onClose),
   })
   return (
     <FormDialog
@@ -153,7 +153,7 @@ export function TakenOver({ attempt }: { attempt: AttemptView }) {
 }
 
 function Compare({ attempt }: { attempt: AttemptView }) {
-  const { data } = useListAttemptsOfTaskQuery({ taskId: attempt.taskId })
+  const { data } = useListAttemptsOfTaskQuery({ taskId: attempt.taskId }, { refetchOnMountOrArgChange: true })
   const navigate = useNavigate()
   const others = (data?.attempts ?? []).filter(({ id }) => id !== attempt.id)
   const because = others.length === 0 ? 'It is the only attempt at its task.' : null

@@ -5,6 +5,8 @@ import { type AttemptComparison, type GateResult, toProblem, useCompareAttemptsQ
 import { duration, fullTime, plural } from '@/shared/lib/format'
 import { STAGE_NAME } from '@/shared/lib/words'
 import { Button, Empty, Hash, Mono, Muted, OutcomeBadge, ProblemNotice, SkeletonLines, t } from '@/shared/ui'
+import { DiffPanel } from './DiffPanel'
+import { testsText } from './GateResults'
 import { usedText } from './used'
 
 const Scroll = styled.div`
@@ -25,6 +27,22 @@ const Table = styled.table`
   [data-passed='true'] { color: ${t.color.completed}; font-weight: 600; }
   [data-passed='false'] { color: ${t.color.error}; font-weight: 600; }
   p { white-space: pre-wrap; }
+  ${t.narrow} {
+    min-width: 0;
+    tr { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); border-top: 1px solid ${t.color.line}; padding: 6px 0; }
+    th, td { width: auto; padding: 2px ${t.space.m}; border: 0; }
+    tr > :first-child { grid-column: 1 / -1; }
+    td + td, th + th + th { border-left: 1px solid ${t.color.line}; }
+  }
+`
+const Diffs = styled.div`
+  display: grid;
+  grid-template-columns: repeat(2, minmax(0, 1fr));
+  gap: ${t.space.l};
+  padding: ${t.space.l};
+  border-top: 1px solid ${t.color.line};
+  h3 { margin-bottom: ${t.space.s}; font-size: ${t.text.m}; font-weight: 600; }
+  @media (max-width: 900px) { grid-template-columns: minmax(0, 1fr); }
 `
 
 interface Props {
@@ -136,6 +154,16 @@ function Compared({ compared }: { compared: AttemptComparison }) {
       {(left.diffTruncated || right.diffTruncated) && (
         <Muted>A change is too large to be compared whole; files may be missing here.</Muted>
       )}
+      {files.length > 0 && (
+        <Diffs>
+          {[left, right].map(({ attempt }) => (
+            <section key={attempt.id} aria-label={`Diff of attempt ${attempt.number}`}>
+              <h3>Diff of attempt {attempt.number}</h3>
+              <DiffPanel attemptId={attempt.id} split={false} />
+            </section>
+          ))}
+        </Diffs>
+      )}
     </Scroll>
   )
 }
@@ -147,6 +175,7 @@ function Verdict({ gate }: { gate: GateResult | null }) {
     <>
       <span data-passed={gate.passed}>{word}</span>
       {gate.text && <p>{gate.text}</p>}
+      {gate.tests && <Muted>{testsText(gate.tests)}</Muted>}
     </>
   )
 }

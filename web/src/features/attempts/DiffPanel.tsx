@@ -17,8 +17,14 @@ const Bar = styled.div`
   & > :last-child { margin-left: auto; display: flex; gap: 6px; }
 `
 
+interface Props {
+  attemptId: string
+  /** False: there is no room for old and new side by side. */
+  split?: boolean
+}
+
 /** What an attempt changed; loaded when it is looked at. */
-export function DiffPanel({ attemptId }: { attemptId: string }) {
+export function DiffPanel({ attemptId, split: splits = true }: Props) {
   const { data, error, refetch } = useGetAttemptDiffQuery({ attemptId })
   const narrow = useMedia('(max-width: 900px)')
   const [split, setSplit] = useState(false)
@@ -38,25 +44,27 @@ export function DiffPanel({ attemptId }: { attemptId: string }) {
         <Muted>
           {plural(data.files.length, 'file')}, +{sum(data.files, 'added')} −{sum(data.files, 'deleted')}
         </Muted>
-        <div>
-          <Button
-            size="s"
-            icon={<Rows2 aria-hidden />}
-            aria-pressed={!split || narrow}
-            onClick={() => setSplit(false)}
-          >
-            Unified
-          </Button>
-          <Button
-            size="s"
-            icon={<Columns2 aria-hidden />}
-            aria-pressed={split && !narrow}
-            disabledBecause={narrow ? 'The window is too narrow.' : null}
-            onClick={() => setSplit(true)}
-          >
-            Split
-          </Button>
-        </div>
+        {splits && (
+          <div>
+            <Button
+              size="s"
+              icon={<Rows2 aria-hidden />}
+              aria-pressed={!split || narrow}
+              onClick={() => setSplit(false)}
+            >
+              Unified
+            </Button>
+            <Button
+              size="s"
+              icon={<Columns2 aria-hidden />}
+              aria-pressed={split && !narrow}
+              disabledBecause={narrow ? 'The window is too narrow.' : null}
+              onClick={() => setSplit(true)}
+            >
+              Split
+            </Button>
+          </div>
+        )}
       </Bar>
       {data.truncated && (
         <Notice tone="info" title="The diff is too large to show whole: this is its beginning." />

@@ -68,6 +68,15 @@ const VERDICT = {
   null: [CircleDashed, 'Not run'],
 } as const
 
+/** "455 tests passed, 1 failed, 2 skipped, 1 broken by this attempt" */
+export function testsText({ passed, failed, skipped, broken }: NonNullable<GateResult['tests']>): string {
+  const more = [
+    ...(skipped > 0 ? [`${skipped} skipped`] : []),
+    ...(broken.length > 0 ? [`${broken.length} broken by this attempt`] : []),
+  ]
+  return [`${plural(passed, 'test')} passed`, `${failed} failed`, ...more].join(', ')
+}
+
 /** Each gate's verdict with what it stands on. */
 export function GateResults({ gates }: { gates: readonly GateResult[] }) {
   if (gates.length === 0) return <Empty title="No gate has run yet" />
@@ -106,12 +115,7 @@ function Gate({ gate }: { gate: GateResult }) {
       </Head>
       <Evidence>
         {gate.text && <span>{gate.text}</span>}
-        {gate.tests && (
-          <Muted>
-            {plural(gate.tests.passed, 'test')} passed, {gate.tests.failed} failed
-            {gate.tests.broken.length > 0 && `, ${gate.tests.broken.length} broken by this attempt`}
-          </Muted>
-        )}
+        {gate.tests && <Muted>{testsText(gate.tests)}</Muted>}
         {gate.tests && gate.tests.flaky.length > 0 && (
           <Muted>
             {plural(gate.tests.flaky.length, 'flaky test')}, failed once and passed again:{' '}

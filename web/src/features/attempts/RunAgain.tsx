@@ -3,6 +3,7 @@ import { useListExecutorsQuery, useRunAttemptAgainMutation } from '@/shared/api'
 import { amountOf, clockTime } from '@/shared/lib/format'
 import { useForm } from '@/shared/lib/useForm'
 import { Field, FieldRow, FormDialog } from '@/shared/ui'
+import { useQueuedAgain } from './useQueuedAgain'
 
 interface Draft {
   /** Empty: afresh; `round:2` or `entry:17`: what there was then. */
@@ -50,8 +51,7 @@ export function RunAgain({ attempt, entry = null, onClose }: Props) {
         : {},
     send: (draft, key) =>
       run({ attemptId: attempt.id, 'idempotency-key': key, runAgainInput: inputOf(draft) }).unwrap(),
-    done: () => 'The task is in the queue again',
-    onDone: onClose,
+    onDone: useQueuedAgain(attempt.taskId, 'The task is in the queue again', onClose),
   })
   const { values, set, errors } = form
   return (

@@ -1,3 +1,4 @@
+export { AskedFor } from './AskedFor'
 export { AttemptActions, TakenOver } from './AttemptActions'
 export { AttemptEvidence } from './AttemptEvidence'
 export { AttemptList } from './AttemptList'
