@@ -20,9 +20,7 @@ _CHUNK = 256 * 1024
 
 def file_answer(*media_types: str) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI entry of an answer that is a file."""
-    return {
-        200: {"description": "The file.", "content": {each: {"schema": {}} for each in media_types}}
-    }
+    return {200: {"description": "The file.", "content": {each: {"schema": {}} for each in media_types}}}
 
 
 def sent(file: IO[bytes], media_type: str, filename: str) -> StreamingResponse:
