@@ -21,6 +21,7 @@ const Table = styled.table`
   [data-state='dead'] { color: ${t.color.error}; font-weight: 600; }
 `
 const Scroll = styled.div`
+  position: relative;
   overflow-x: auto;
 `
 const STATE: Record<WorkerView['state'], string> = {

@@ -5,6 +5,7 @@ import { Empty, t } from '@/shared/ui'
 import { answered, NOTHING, spending } from './replay'
 
 const Scroll = styled.div`
+  position: relative;
   max-height: min(480px, 60dvh);
   overflow: auto;
   table { width: 100%; border-collapse: collapse; font-size: ${t.text.m}; font-variant-numeric: tabular-nums; }

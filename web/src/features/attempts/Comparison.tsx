@@ -10,6 +10,7 @@ import { testsText } from './GateResults'
 import { usedText } from './used'
 
 const Scroll = styled.div`
+  position: relative;
   overflow-x: auto;
 `
 const Table = styled.table`
@@ -30,7 +31,7 @@ const Table = styled.table`
   ${t.narrow} {
     min-width: 0;
     tr { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); border-top: 1px solid ${t.color.line}; padding: 6px 0; }
-    th, td { width: auto; padding: 2px ${t.space.m}; border: 0; }
+    th, td, th:first-child { width: auto; padding: 2px ${t.space.m}; border: 0; }
     tr > :first-child { grid-column: 1 / -1; }
     td + td, th + th + th { border-left: 1px solid ${t.color.line}; }
   }

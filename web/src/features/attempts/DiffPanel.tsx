@@ -14,7 +14,7 @@ const Bar = styled.div`
   align-items: center;
   gap: ${t.space.s};
   margin-bottom: ${t.space.s};
-  & > :last-child { margin-left: auto; display: flex; gap: 6px; }
+  & > div { margin-left: auto; display: flex; gap: 6px; }
 `
 
 interface Props {
