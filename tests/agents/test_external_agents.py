@@ -116,7 +116,8 @@ def test_a_failing_gate_sends_the_agent_into_a_second_round_and_its_work_is_deli
     told = entries(working, attempt.id)
     assert attempt.outcome == "succeeded", (attempt.reason, told[-3:], working.workers[0].errors())
     assert (attempt.round, attempt.isolation) == (2, "bubblewrap")
-    assert [(gate.round, gate.passed) for gate in attempt.gates if gate.stage == "post_task"] == [(1, False), (2, True)]
+    judged = [gate for gate in attempt.gates if (gate.stage, gate.name) == ("post_task", chore.gate["name"])]
+    assert [(gate.round, gate.passed) for gate in judged] == [(1, False), (2, True)]
     assert case.show(chore.path) == chore.mended.strip()
     assert set(git(case.repository.bare, "ls-tree", "-r", "--name-only", "main").splitlines()) == {
         *chore.files,
