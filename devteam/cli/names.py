@@ -46,7 +46,7 @@ def resolve(wanted: str, things: Sequence[Named], what: str) -> str:
             return found[0].id
         if found:
             raise CliError(f"'{wanted}' could be any of these {what}s: {_listed(found)}. Use an id.")
-    raise CliError(f"There is no {what} '{wanted}'{_hint(wanted, things)}.")
+    raise CliError(f"There is no {what} '{wanted}'{_hint(wanted, things)}")
 
 
 def _by_id(wanted: str, things: Sequence[Named]) -> list[Named]:
@@ -78,7 +78,7 @@ def _listed(things: Sequence[Named]) -> str:
 
 def _hint(wanted: str, things: Sequence[Named]) -> str:
     close = difflib.get_close_matches(wanted, [thing.name for thing in things], n=1, cutoff=0.6)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    return f"; did you mean '{close[0]}'?" if close else "."
 
 
 def repository_address(text: str) -> str:

@@ -40,7 +40,8 @@ export function BudgetUse({ attempt, costUsd }: { attempt: AttemptView; costUsd:
           (costUsd === null
             ? `Budget ${money(budget)}; what was used is unknown, a price is missing`
             : `${money(costUsd)} of the budget of ${money(budget)} used`)}
-        {over !== null && <span data-over> · overshot by {money(over)}</span>}
+        {over === 0 && ' · stopped before it was overshot'}
+        {over !== null && over > 0 && <span data-over> · overshot by {money(over)}</span>}
       </span>
     </Root>
   )
