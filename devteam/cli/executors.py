@@ -51,7 +51,7 @@ def list_executors(
         (
             each["name"],
             each["title"],
-            "yes" if each["installed"] else f"no: {each['package'] or each['name']}",
+            _installed(each),
             *_figures(each),
             each["usage"],
         )
@@ -59,6 +59,17 @@ def list_executors(
     ]
     columns = ("Name", "*Executor", "*Installed", ">Succeeded", ">Median", ">Mean USD", "*Its own figures")
     render.show(render.table(*columns, rows=rows))
+
+
+def _installed(executor: Mapping[str, Any]) -> str:
+    """Whether it is there, in which version, and which one was tried where that is another."""
+    package, version = executor["package"], executor["installedVersion"]
+    if not executor["installed"]:
+        return f"no: {package or executor['name']}"
+    if version is None:
+        return "yes"
+    tried = package.rpartition("@")[2] if package else version
+    return f"yes, {version}" if version == tried else f"yes, {version}; tried with {tried}"
 
 
 def _show_kinds(executors: Sequence[Mapping[str, Any]]) -> None:

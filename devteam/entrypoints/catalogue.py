@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from devteam.adapters.executors.profiles import PROFILES
+from devteam import __version__
+from devteam.adapters.executors.profiles import PROFILES, AgentProfile
 from devteam.adapters.executors.programs import AgentPrograms
 from devteam.executions.agents import ExecutorProfile
 
@@ -31,6 +32,7 @@ def _profiles() -> Iterator[ExecutorProfile]:
         loads_sessions=False,
         takes_guidance=False,
         is_installed=lambda: True,
+        version=lambda: None,
     )
     for profile in PROFILES.values():
         yield ExecutorProfile(
@@ -41,6 +43,7 @@ def _profiles() -> Iterator[ExecutorProfile]:
             loads_sessions=profile.loads_sessions,
             takes_guidance=True,
             is_installed=partial(_is_found, programs, profile.argv),
+            version=partial(_version, programs, profile),
         )
     yield ExecutorProfile(
         name="acp",
@@ -50,8 +53,14 @@ def _profiles() -> Iterator[ExecutorProfile]:
         loads_sessions=True,
         takes_guidance=True,
         is_installed=lambda: True,
+        version=lambda: None,
     )
 
 
 def _is_found(programs: AgentPrograms, argv: tuple[str, ...]) -> bool:
     return programs.find(argv) is not None
+
+
+def _version(programs: AgentPrograms, profile: AgentProfile) -> str | None:
+    """The built-in agent comes with DevTeam; the others are npm's packages."""
+    return __version__ if profile.package is None else programs.version(profile.argv)

@@ -96,7 +96,7 @@ class CallList(View):
 
 @dataclass(frozen=True)
 class ExecutorProfile:
-    """An executor that a project can choose. `package` is what to install for it."""
+    """An executor that a project can choose. `package` is what to install for it, in the version that was tried."""
 
     name: str
     title: str
@@ -105,6 +105,7 @@ class ExecutorProfile:
     loads_sessions: bool
     takes_guidance: bool
     is_installed: Callable[[], bool]
+    version: Callable[[], str | None]
 
 
 class KindFigures(View):
@@ -129,6 +130,7 @@ class ExecutorView(View):
     title: str
     package: str | None
     installed: bool
+    installed_version: str | None
     usage: str
     loads_sessions: bool
     takes_guidance: bool
@@ -263,6 +265,7 @@ def _executor(profile: ExecutorProfile, rows: Sequence[Row[Any]]) -> ExecutorVie
         title=profile.title,
         package=profile.package,
         installed=profile.is_installed(),
+        installed_version=profile.version(),
         usage=profile.usage,
         loads_sessions=profile.loads_sessions,
         takes_guidance=profile.takes_guidance,

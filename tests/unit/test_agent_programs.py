@@ -87,3 +87,20 @@ def test_no_program_is_taken_from_wherever_the_engine_happens_to_stand(
     program(tmp_path / "bin/agent")
     monkeypatch.chdir(tmp_path)
     assert AgentPrograms(None, search_path).find(("agent",)) is None
+
+
+def test_version_is_read_from_the_package_that_the_program_belongs_to(tmp_path: Path) -> None:
+    package = tmp_path / "node_modules" / "some-agent"
+    program = package / "bin" / "agent.js"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/usr/bin/env node\n")
+    program.chmod(0o755)
+    shown = tmp_path / "node_modules" / ".bin" / "some-agent"
+    shown.parent.mkdir()
+    shown.symlink_to(program)
+    programs = AgentPrograms(tmp_path, "/usr/bin:/bin")
+    assert programs.version(("some-agent",)) is None
+    (package / "package.json").write_text('{"name": "some-agent", "version": "1.2.3"}')
+    assert programs.version(("some-agent", "acp")) == "1.2.3"
+    assert programs.version(("sh",)) is None
+    assert programs.version(("not-there",)) is None

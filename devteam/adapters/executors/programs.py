@@ -1,8 +1,10 @@
 """Where agents' programs are, and which of a machine's folders a fence has to show for them."""
 
+import json
 import os
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -53,6 +55,21 @@ class AgentPrograms:
             shown=tuple(place for place in shown if not _is_shown(place)),
             path=() if node is None else (node.parent,),
         )
+
+    def version(self, argv: tuple[str, ...]) -> str | None:
+        """The version of the npm package that the command's program belongs to; None when there is none to read."""
+        found = shutil.which(argv[0], path=self._search)
+        if found is None:
+            return None
+        real = Path(found).resolve()
+        for folder in real.parents:
+            if folder.name == "node_modules":
+                return None
+            with suppress(OSError, ValueError):
+                told = json.loads((folder / "package.json").read_text(encoding="utf-8"))
+                if isinstance(told, dict) and isinstance(told.get("version"), str):
+                    return str(told["version"])
+        return None
 
     def _node(self, program: Path) -> Path | None:
         """Node itself, for a script that asks for it; many agents are such scripts."""

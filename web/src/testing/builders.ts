@@ -294,6 +294,7 @@ export function buildExecutor(part: Partial<ExecutorView> = {}): ExecutorView {
     title: 'Built-in agent',
     package: null,
     installed: true,
+    installedVersion: null,
     usage: 'tokens of the whole prompt',
     loadsSessions: true,
     takesGuidance: true,

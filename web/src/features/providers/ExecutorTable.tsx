@@ -70,6 +70,7 @@ function Row({ executor }: { executor: ExecutorView }) {
         <td>
           <span data-state={installed ? 'ok' : 'missing'}>{installed ? '● Yes' : '○ No'}</span>
           {!installed && executor.package && <small>{executor.package}</small>}
+          {installed && executor.installedVersion && <small>{executor.installedVersion}</small>}
         </td>
         <FigureCells figures={executor} />
         <td>{executor.usage}</td>
