@@ -109,7 +109,7 @@ def figures(made: Engine, sizes: list[Size], attempts: int) -> Iterator[Figure]:
         for delivery, words in (("branch", "as a branch"), ("fast_forward", "merged")):
             first, taken = work(made, size, delivery, attempts)
             note = f"median of {attempts}, worst {max(taken):.2f} s; the first one filled the mirror in {first:.1f} s"
-            yield Figure(f"attempt with {size.title}, {words}", median(taken), "s", size.limit, note)
+            yield Figure(f"attempt {words}: {size.title}", median(taken), "s", size.limit, note)
 
 
 def run(*, names: list[str], attempts: int) -> int:
