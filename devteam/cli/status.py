@@ -50,8 +50,10 @@ def overview(found: dict[str, Any]) -> "RenderableType":
     """The overview as a table with a line of sums below."""
     from rich.console import Group
 
-    columns = ("*Customer", "State", "Progress", ">Done", ">Failed", ">Needs you", ">Health", ">Left", "*Now")
-    shown = [n for n, name in enumerate(columns) if render.width() >= _WIDE or name not in _ONLY_WHEN_WIDE]
+    wide = render.width() >= _WIDE
+    customer = "Customer" if wide else "*Customer"
+    columns = (customer, "State", "Progress", ">Done", ">Failed", ">Needs you", ">Health", ">Left", "*Now")
+    shown = [n for n, name in enumerate(columns) if wide or name not in _ONLY_WHEN_WIDE]
     rows = [[row[n] for n in shown] for row in map(_row, sorted(found["customers"], key=_order))]
     return Group(render.table(*[columns[n] for n in shown], rows=rows), render.plain(_sums(found["system"])))
 
