@@ -20,7 +20,7 @@ customer_app = typer.Typer(help="Customers.")
 project_app = typer.Typer(help="Projects: git repositories of customers.")
 
 PRIORITIES = {"priority": "priority_customer", "standard": "standard_customer", "low": "low_priority_customer"}
-EXECUTORS = ("command", "native", "opencode", "claude", "codex", "qwen", "acp")
+EXECUTORS = ("command", "native", "opencode", "claude", "codex", "gemini", "qwen", "acp")
 DELIVERY_MODES = ("branch", "fast_forward", "merge_commit")
 ADMINISTRATOR = "admin"
 _DAY = 86_400.0

@@ -17,7 +17,7 @@ from devteam.cli.options import Data, Json, Url
 provider_app = typer.Typer(help="Model providers: where agents' model calls go.")
 price_app = typer.Typer(help="Prices of models, where the built-in table does not know them.")
 
-KINDS = ("openai", "anthropic")
+KINDS = ("openai", "anthropic", "google")
 Provider = Annotated[str, typer.Argument(metavar="PROVIDER", help="Name or id.", show_default=False)]
 SecretStdin = Annotated[bool, typer.Option("--secret-stdin", help="Read the key from standard input.")]
 SecretEnv = Annotated[
@@ -33,7 +33,9 @@ Models = Annotated[
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name of your choice.", show_default=False)],
     *,
-    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help="openai or anthropic.", show_default=False)],
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="KIND", help="openai, anthropic or google.", show_default=False)
+    ],
     base_url: Annotated[
         str,
         typer.Option("--base-url", metavar="URL", help="What stands before /chat/completions.", show_default=False),

@@ -20,7 +20,7 @@ class ModelAccess:
     key: str
     socket: str | None
     model: str
-    protocol: Literal["openai", "anthropic"] = "openai"
+    protocol: Literal["openai", "anthropic", "google"] = "openai"
 
 
 @dataclass(frozen=True)

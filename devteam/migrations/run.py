@@ -4,7 +4,7 @@ from pathlib import Path
 
 from devteam.kit.db import Database, sql
 
-HEAD = "0008"
+HEAD = "0009"
 _LOCK = 0x44455654  # "DEVT": serialises concurrent migrations
 
 

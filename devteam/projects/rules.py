@@ -45,6 +45,7 @@ class ExecutorKind(StrEnum):
     OPENCODE = "opencode"
     CLAUDE = "claude"
     CODEX = "codex"
+    GEMINI = "gemini"
     QWEN = "qwen"
     ACP = "acp"
 

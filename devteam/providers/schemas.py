@@ -16,6 +16,7 @@ class ProviderKind(StrEnum):
 
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
+    GOOGLE = "google"
 
 
 def _sendable(secret: SecretStr) -> SecretStr:
@@ -37,7 +38,9 @@ Key = Annotated[SecretStr, Field(min_length=1, max_length=1000), AfterValidator(
 
 
 class ProviderInput(Input):
-    """A new provider. `baseUrl` is what stands before `/chat/completions` or `/v1/messages`."""
+    """A new provider. `baseUrl` is what stands before `/chat/completions`, `/v1/messages` or
+    `/v1beta/models`.
+    """
 
     name: str = Field(min_length=1, max_length=80)
     kind: ProviderKind

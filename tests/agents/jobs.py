@@ -93,6 +93,13 @@ TOOLS: Mapping[str, Tools] = {
         read=lambda tree, path: call("read", filePath=str(tree / path)),
         edit=lambda tree, path, old, new: call("edit", filePath=str(tree / path), oldString=old, newString=new),
     ),
+    "gemini": Tools(
+        shell=lambda command: call("run_shell_command", command=command, description="Run it"),
+        read=lambda tree, path: call("read_file", file_path=str(tree / path)),
+        edit=lambda tree, path, old, new: call(
+            "replace", file_path=str(tree / path), instruction="Mend it", old_string=old, new_string=new
+        ),
+    ),
     "claude": Tools(
         shell=lambda command: call("Bash", command=command, description="Run it"),
         read=lambda tree, path: call("Read", file_path=str(tree / path)),
@@ -115,7 +122,7 @@ class TwoRounds:
 
     def __call__(self, seen: Seen) -> Step:
         """What the model says next."""
-        told = FEEDBACK in json.dumps(seen.messages)
+        told = FEEDBACK in json.dumps([seen.messages, seen.body.get("contents")])
         results = len(seen.results())
         if not told:
             return self._tools.shell(self._look_out) if results == 0 else say("Done, I believe.")

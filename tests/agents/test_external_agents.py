@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def agent(name: str, protocol: str) -> Any:
 
 
 AGENTS = [agent("opencode", "openai"), agent("claude", "anthropic")]
-OTHERS = [agent("native", "openai"), agent("opencode", "anthropic")]
+OTHERS = [agent("native", "openai"), agent("opencode", "anthropic"), agent("gemini", "google")]
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def provider(engine: Engine, protocol: str, model: str, script: Script) -> Itera
     """The scripted model as the only provider of a model of its own."""
     providers = ProviderService(engine.database, utc_now, SecretBox(engine.data / "run" / "secret.key"))
     with ModelServer(script) as server:
-        url = server.anthropic_url if protocol == "anthropic" else server.openai_url
+        url = server.openai_url if protocol == "openai" else server.anthropic_url
         added = providers.add(
             ENGINE,
             ProviderInput.model_validate(
@@ -96,6 +96,10 @@ def calls(engine: Engine, attempt: UUID) -> list[Any]:
         return list(connection.execute(sql("SELECT * FROM attempt_calls WHERE attempt_id = :id"), {"id": attempt}))
 
 
+def _sent_key(headers: Mapping[str, str]) -> str:
+    return headers.get("x-api-key") or headers.get("x-goog-api-key") or headers["authorization"]
+
+
 @pytest.mark.parametrize(("name", "protocol"), [*AGENTS, *OTHERS])
 def test_a_failing_gate_sends_the_agent_into_a_second_round_and_its_work_is_delivered(
     working: Engine, chore: Chore, name: str, protocol: str
@@ -133,7 +137,7 @@ def test_a_failing_gate_sends_the_agent_into_a_second_round_and_its_work_is_deli
     assert "root:" not in seen
 
     # The agent never held the real key, which went out with each call; what it used is on record.
-    sent = {request.headers.get("x-api-key") or request.headers["authorization"] for request in server.seen}
+    sent = {_sent_key(request.headers) for request in server.seen}
     assert sent <= {REAL_KEY, f"Bearer {REAL_KEY}"}
     assert REAL_KEY not in str(told)
     recorded = calls(working, attempt.id)

@@ -61,8 +61,16 @@ def test_only_the_key_of_a_living_lease_opens_the_gateway(desk: Desk) -> None:
             {"authorization": "Bearer guess"},
             {"authorization": f"Basic {lease.key}"},
             {"x-api-key": ""},
+            {"x-goog-api-key": ended.key},
+            {"x-goog-api-key": "guess"},
         ):
-            for method, path in (("POST", "/v1/chat/completions"), ("POST", "/v1/messages"), ("GET", "/v1/models")):
+            for method, path in (
+                ("POST", "/v1/chat/completions"),
+                ("POST", "/v1/messages"),
+                ("POST", "/v1beta/models/scripted:generateContent"),
+                ("POST", f"/v1beta/models/scripted:generateContent?key={ended.key}"),
+                ("GET", "/v1/models"),
+            ):
                 answer = httpx.request(method, lease.base_url + path, json=chat(), headers=headers, trust_env=False)
                 assert answer.status_code == 401, headers
         assert not server.seen
@@ -678,6 +686,10 @@ def test_agents_get_the_first_model_in_a_protocol_that_they_speak(desk: Desk) ->
     assert codex is not None
     assert (native.model, native.protocol) == ("claude-model", "anthropic")
     assert (claude.model, codex.model) == ("claude-model", "gpt-model")
+    desk.add("g", "http://127.0.0.1:9", "gemini-model", kind="google")
+    gemini = way_of(desk, "gemini")
+    assert gemini is not None
+    assert (gemini.model, gemini.protocol) == ("gemini-model", "google")
     small = way_of(desk, "native", "gpt-small")
     assert small is not None
     assert (small.model, small.protocol) == ("gpt-small", "openai")
@@ -685,7 +697,7 @@ def test_agents_get_the_first_model_in_a_protocol_that_they_speak(desk: Desk) ->
 
 def test_an_agent_without_a_provider_is_refused_unless_it_is_one_of_ones_own(desk: Desk) -> None:
     assert way_of(desk, "acp") is None
-    for name in ("native", "claude"):
+    for name in ("native", "claude", "gemini"):
         with pytest.raises(NoModel, match="devteam provider add"):
             way_of(desk, name)
     desk.add("a", "http://127.0.0.1:9", "claude-model", kind="anthropic")

@@ -128,7 +128,7 @@ def test_executors_are_measured_by_finished_attempts_in_scope(world: World) -> N
     call(world, good, provider, 0.5)
     call(world, bad, provider, None)
     executors = {each["name"]: each for each in world.admin.get("/executors").json()["executors"]}
-    assert set(executors) == {"command", "native", "opencode", "claude", "codex", "qwen", "acp"}
+    assert set(executors) == {"command", "native", "opencode", "claude", "codex", "gemini", "qwen", "acp"}
     native = executors["native"]
     assert (native["attempts"], native["succeeded"], native["medianSeconds"]) == (2, 1, 0)
     assert native["meanCostUsd"] == 0.5, "an attempt whose price is unknown is left out"

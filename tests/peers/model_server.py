@@ -1,4 +1,4 @@
-"""A model that follows a script: OpenAI chat completions and Anthropic messages, streamed or whole, with faults.
+"""A model that follows a script: OpenAI chat completions, Anthropic messages and Google's calls, with faults.
 
 In a test:
 
@@ -47,6 +47,8 @@ class Answer:
     cached_tokens: int = 0
     pause: float = 0.0
     stop: str = ""
+    thought_tokens: int = 0
+    """Of the output."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     message: str = "scripted fault"
     cut: bool = False
+    details: Sequence[Mapping[str, Any]] = ()
 
 
 Step = Answer | Fault
@@ -82,7 +85,15 @@ class Seen:
         for message in self.messages:
             blocks = message["content"] if isinstance(message.get("content"), list) else []
             found += [str(block["content"]) for block in blocks if block.get("type") == "tool_result"]
+        for content in self.body.get("contents", []):
+            parts = [part["functionResponse"] for part in content.get("parts", []) if "functionResponse" in part]
+            found += [_response_text(part.get("response")) for part in parts]
         return found
+
+
+def _response_text(response: Any) -> str:
+    output = response.get("output") if isinstance(response, dict) else None
+    return output if isinstance(output, str) else json.dumps(response)
 
 
 Script = Sequence[Step] | Callable[[Seen], Step]
@@ -126,6 +137,10 @@ class ModelServer:
 
     @property
     def anthropic_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def google_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
@@ -184,10 +199,12 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         step = self.server.owner.step_for(Seen(self.path, headers, body, time.monotonic()))
         path = self.path.partition("?")[0]
-        if not path.endswith(("/chat/completions", "/messages")):
+        speak = next((speak for end, speak in _SPEAKERS.items() if path.endswith(end)), None)
+        if speak is None:
             self._whole(404, {"error": {"message": f"no such path {path}"}})
             return
-        speak = _anthropic if path.endswith("/messages") else _openai
+        if path.endswith(":streamGenerateContent"):
+            body = {**body, "stream": True}
         try:
             self._play(step, body, speak)
         except ConnectionError:
@@ -195,7 +212,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _play(self, step: Step, body: Json, speak: "Callable[[Answer], _Speech]") -> None:
         if isinstance(step, Fault) and not step.cut:
-            error = {"type": "scripted", "message": step.message}
+            error: Json = {"type": "scripted", "message": step.message}
+            if step.details:
+                error["details"] = list(step.details)
             self._whole(step.status, {"type": "error", "error": error}, step.headers)
             return
         cut = isinstance(step, Fault)
@@ -331,6 +350,46 @@ def _event(kind: str, **more: Any) -> tuple[str, Json | str]:
     return kind, {"type": kind, **more}
 
 
+def _google(answer: Answer) -> _Speech:
+    usage = {
+        "promptTokenCount": answer.input_tokens,
+        "cachedContentTokenCount": answer.cached_tokens,
+        "candidatesTokenCount": answer.output_tokens - answer.thought_tokens,
+        "thoughtsTokenCount": answer.thought_tokens,
+        "totalTokenCount": answer.input_tokens + answer.output_tokens,
+    }
+    calls: list[Json] = [{"functionCall": {"name": c.name, "args": dict(c.arguments)}} for c in answer.calls]
+    streamed: list[Json] = [{"text": piece, "thought": True} for piece in _pieces(answer.thought)]
+    streamed += [{"text": piece} for piece in _pieces(answer.text)] + calls
+    whole: list[Json] = [{"text": answer.thought, "thought": True}] if answer.thought else []
+    whole += ([{"text": answer.text}] if answer.text else []) + calls
+    stop = _GOOGLE_STOPS.get(answer.stop, "STOP")
+    head = {"modelVersion": "scripted", "responseId": f"response-{next(_numbers)}"}
+    started = {"promptTokenCount": answer.input_tokens, "totalTokenCount": answer.input_tokens}
+    events: list[tuple[str, Json | str]] = [
+        ("", head | {"candidates": [_candidate([part])], "usageMetadata": started}) for part in streamed
+    ]
+    ended = _candidate([{"text": ""}]) | {"finishReason": stop}
+    events.append(("", head | {"candidates": [ended], "usageMetadata": usage}))
+    candidate = _candidate(whole) | {"finishReason": stop}
+    return _Speech(events, head | {"candidates": [candidate], "usageMetadata": usage})
+
+
+_GOOGLE_STOPS = {"length": "MAX_TOKENS", "content_filter": "SAFETY"}
+
+
+def _candidate(parts: list[Json]) -> Json:
+    return {"index": 0, "content": {"role": "model", "parts": parts}}
+
+
+_SPEAKERS: Mapping[str, Callable[[Answer], _Speech]] = {
+    "/chat/completions": _openai,
+    "/messages": _anthropic,
+    ":generateContent": _google,
+    ":streamGenerateContent": _google,
+}
+
+
 def answer_from_json(data: Json) -> Step:
     """`{"text", "thought", "calls": [{"name", "arguments"}]}`, or `{"fault": {"status", "headers", "cut"}}`."""
     if "fault" in data:
@@ -345,6 +404,7 @@ def main() -> None:
     port = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     with ModelServer([answer_from_json(item) for item in script], by_results=True, port=port) as server:
         sys.stdout.write(f"OPENAI_BASE_URL={server.openai_url}\nANTHROPIC_BASE_URL={server.anthropic_url}\n")
+        sys.stdout.write(f"GOOGLE_GEMINI_BASE_URL={server.google_url}\n")
         sys.stdout.flush()
         threading.Event().wait()
 

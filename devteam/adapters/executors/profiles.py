@@ -110,6 +110,28 @@ def _claude(model: ModelAccess, home: Path) -> Mapping[str, str]:
     }
 
 
+def _gemini(model: ModelAccess, home: Path) -> Mapping[str, str]:
+    settings = {
+        "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
+        "privacy": {"usageStatisticsEnabled": False},
+        "telemetry": {"enabled": False},
+        "security": {"auth": {"selectedType": "gemini-api-key"}, "folderTrust": {"enabled": False}},
+        "model": {"name": model.model, "skipNextSpeakerCheck": True, "disableLoopDetection": True},
+        # Its helpers would ask for models of their own choice.
+        "modelConfigs": {"customOverrides": [{"match": {}, "modelConfig": {"model": model.model}}]},
+        # They lead out of the fence by way of the model's provider.
+        "tools": {"exclude": ["google_web_search", "web_fetch"]},
+    }
+    write_in_home(home, ".gemini/settings.json", json.dumps(settings))
+    return {
+        "GOOGLE_GEMINI_BASE_URL": f"{model.base_url}/google",
+        "GEMINI_API_KEY": model.key,
+        "GEMINI_MODEL": model.model,
+        "GEMINI_CLI_NO_RELAUNCH": "true",
+        "GEMINI_CLI_TRUST_WORKSPACE": "true",
+    }
+
+
 def _qwen(model: ModelAccess, home: Path) -> Mapping[str, str]:
     write_in_home(home, ".qwen/settings.json", json.dumps({"usageStatisticsEnabled": False}))
     return _openai(model, home)
@@ -174,6 +196,15 @@ PROFILES: Mapping[str, AgentProfile] = {
             package="@agentclientprotocol/codex-acp@2.6.0",
             mode="agent-full-access",
             usage="cumulative tokens, no cost",
+        ),
+        AgentProfile(
+            name="gemini",
+            title="Gemini CLI",
+            argv=("gemini", "--acp"),
+            configure=_gemini,
+            package="@google/gemini-cli@0.61.0",
+            mode="default",
+            usage="outside the protocol; the gateway's figures decide",
         ),
         AgentProfile(
             name="qwen",

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Send
 
 from devteam.adapters.egress import pace
+from devteam.adapters.model_gateway.google import Target, without_key
 from devteam.adapters.model_gateway.lease import GatewayLease
 from devteam.adapters.model_gateway.limits import free_again
 from devteam.adapters.model_gateway.redact import redacted
@@ -61,6 +62,8 @@ _MEANINGS: Mapping[str, str] = {
     "model_payment_required": "there is no credit left",
     "model_forbidden": "the key may not use the model",
 }
+_WRONG_KEY = b"API_KEY_INVALID"
+"""What Google says of a key that it does not know, with a 400."""
 _UNAVAILABLE = frozenset({500, 502, 503, 504, 529})
 _SHORTEST_PARK, _LONGEST_FLOOR = 0.25, 30.0
 _LOOK_SECONDS = 2.0
@@ -82,15 +85,25 @@ class Forwarding:
     """One call. `run` answers it; whatever happens, what it cost is settled and recorded."""
 
     def __init__(
-        self, gateway: "ModelGateway", lease: GatewayLease, request: Request, call: Mapping[str, Any], body: bytes
+        self,
+        gateway: "ModelGateway",
+        lease: GatewayLease,
+        request: Request,
+        call: Mapping[str, Any],
+        body: bytes,
+        target: Target | None = None,
     ) -> None:
         self._gateway = gateway
         self._lease = lease
         self._request = request
         self._call = call
         self._model: str = call["model"]
-        self._path = max((path for path in CALLS if request.url.path.endswith(path)), key=len)
-        self._kind = CALLS[self._path]
+        self._target = target
+        if target is None:
+            self._path = max((path for path in CALLS if request.url.path.endswith(path)), key=len)
+            self._kind = CALLS[self._path]
+        else:
+            self._path, self._kind = "", Kind("google", paid=target.paid)
         self._streamed = call.get("stream") is True
         self._body = self._asking_usage(body)
         self._id = new_id()
@@ -236,12 +249,13 @@ class Forwarding:
         content = await _beginning(answer)
         no_credit = answer.status_code == 429 and b"insufficient_quota" in content
         if answer.status_code == 429 and not no_credit:
-            await self._park(provider, answer)
+            await self._park(provider, answer, content)
             return _Then.NEXT
         if (answer.status_code in _UNAVAILABLE or no_credit) and not last:
             return _Then.NEXT
-        if answer.status_code in _REFUSALS or no_credit:
-            code = "model_payment_required" if no_credit else _REFUSALS[answer.status_code]
+        status = 401 if answer.status_code == 400 and _WRONG_KEY in content else answer.status_code
+        if status in _REFUSALS or no_credit:
+            code = "model_payment_required" if no_credit else _REFUSALS[status]
             what = "that there is no credit left" if no_credit else f"{answer.status_code}: {_MEANINGS[code]}"
             self._lease.provider_trouble = Trouble(code, f"The provider {provider.name} answered {what}.")
         content, _ = redacted(content, [] if provider.secret is None else [provider.secret])
@@ -285,17 +299,22 @@ class Forwarding:
             self._book(provider, status, usage if reader.complete else self._guessed(usage, reader.pieces))
 
     def _address(self, provider: Provider) -> str:
+        query = without_key(self._request.url.query)
+        asked = f"?{query}" if query else ""
+        if self._target is not None:
+            return self._target.address(provider.base_url) + asked
         suffix = self._path
         if self._kind.protocol == "anthropic" and not provider.base_url.endswith("/v1"):
             suffix = f"/v1{suffix}"
-        query = self._request.url.query
-        return f"{provider.base_url}{suffix}{'?' if query else ''}{query}"
+        return f"{provider.base_url}{suffix}{asked}"
 
     def _headers(self, provider: Provider) -> dict[str, str]:
         headers = {key: value for key, value in self._request.headers.items() if key.lower() in _PASSED_ON}
         headers["accept-encoding"] = "identity"
         if provider.secret is not None and self._kind.protocol == "anthropic":
             headers["x-api-key"] = provider.secret
+        elif provider.secret is not None and self._kind.protocol == "google":
+            headers["x-goog-api-key"] = provider.secret
         elif provider.secret is not None:
             headers["authorization"] = f"Bearer {provider.secret}"
         return headers
@@ -314,10 +333,10 @@ class Forwarding:
 
     # --- waiting ---
 
-    async def _park(self, provider: Provider, answer: httpx.Response) -> None:
+    async def _park(self, provider: Provider, answer: httpx.Response, content: bytes) -> None:
         """Nobody asks it again until it said; a little longer each time that it says so to the same call."""
         now = self._gateway.clock()
-        until, told = free_again(answer.headers, now)
+        until, told = free_again(answer.headers, now, content)
         floor = min(_SHORTEST_PARK * 2**self._refusals, _LONGEST_FLOOR)
         self._refusals += 1
         until = max(until, now + timedelta(seconds=floor))
@@ -379,6 +398,8 @@ def _is_count(value: Any) -> TypeGuard[int]:
 
 
 def refusal(status: int, message: str) -> Response:
-    """An error in the shape that both protocols' clients understand."""
+    """An error in the shape that all protocols' clients understand."""
     kind = {401: "authentication_error", 402: "billing_error", 429: "rate_limit_error"}.get(status, "api_error")
-    return JSONResponse({"type": "error", "error": {"type": kind, "message": message}}, status_code=status)
+    return JSONResponse(
+        {"type": "error", "error": {"type": kind, "code": status, "message": message}}, status_code=status
+    )

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from devteam.adapters.egress import Bandwidth, pace
+from devteam.adapters.model_gateway import google
 from devteam.adapters.model_gateway.budget import Budget
 from devteam.adapters.model_gateway.forwarding import CALLS, Forwarding, refusal
 from devteam.adapters.model_gateway.lease import GatewayLease, Sound
@@ -195,6 +196,7 @@ class ModelGateway:
 
     def _routes(self) -> list[Route]:
         calls = [Route(prefix + path, _Calls(self), methods=["POST"]) for prefix in _PREFIXES for path in CALLS]
+        calls += [Route(prefix + google.PATH, _Calls(self), methods=["POST"]) for prefix in google.PREFIXES]
         return [*calls, *(Route(f"{prefix}/models", self._models, methods=["GET"]) for prefix in _PREFIXES)]
 
     # --- what calls need ---
@@ -208,8 +210,13 @@ class ModelGateway:
     def lease_of(self, request: Request) -> GatewayLease | None:
         """Whose call it is."""
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-        key = request.headers.get("x-api-key") or (bearer if scheme.lower() == "bearer" else "")
-        return self._leases.get(key.strip())
+        told = (
+            request.headers.get("x-api-key"),
+            request.headers.get("x-goog-api-key"),
+            bearer if scheme.lower() == "bearer" else None,
+            request.query_params.get("key"),
+        )
+        return self._leases.get(next((key for key in told if key), "").strip())
 
     async def known(self) -> Known:
         """Providers, prices and token hashes, read anew every few seconds so that edits and other workers' parking
@@ -327,13 +334,19 @@ class _Calls:
             call = json.loads(body.decode())
         except (ValueError, RecursionError):
             return refusal(400, "The body is not JSON.")
+        target = None
+        if "target" in request.path_params:
+            target = google.target_of(request.path_params["target"])
+            if target is None:
+                return refusal(404, "Only generateContent, streamGenerateContent and countTokens are passed on.")
+            call = target.call(call) if isinstance(call, dict) else None
         if not isinstance(call, dict) or not isinstance(call.get("model"), str):
-            return refusal(400, "The body names no model.")
+            return refusal(400, "The body names no model." if target is None else "The body is no call.")
         try:
             body = await self._gateway.without_secrets(lease, body)
         except UNAVAILABLE:
             return refusal(503, "The gateway's database cannot be reached.")
-        return Forwarding(self._gateway, lease, request, call, body)
+        return Forwarding(self._gateway, lease, request, call, body, target)
 
 
 async def _gone(receive: Receive) -> None:

@@ -1,9 +1,11 @@
-"""When a provider that says "too many" may be asked again: read from its answer's headers."""
+"""When a provider that says "too many" may be asked again: read from its answer."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 _DEFAULT = timedelta(seconds=20)
 _LONGEST = timedelta(hours=24)
@@ -14,10 +16,12 @@ _EPOCH_SECONDS, _EPOCH_MILLISECONDS = 1e9, 1e11
 """A number from here on is a moment, not a span."""
 
 
-def free_again(headers: Mapping[str, str], now: datetime) -> tuple[datetime, bool]:
-    """When the provider can be asked again, and whether it said so itself."""
+def free_again(headers: Mapping[str, str], now: datetime, content: bytes = b"") -> tuple[datetime, bool]:
+    """When the provider can be asked again, and whether it said so itself, in headers or as Google does in the text."""
     told = {name.lower(): value for name, value in headers.items()}
     wait = _retry_after(told, now)
+    if wait is None:
+        wait = max((span for delay in _delays(content) if (span := _span(delay, now)) is not None), default=None)
     if wait is None:
         resets = {
             name: span
@@ -31,6 +35,22 @@ def free_again(headers: Mapping[str, str], now: datetime) -> tuple[datetime, boo
     if wait is None:
         return now + _DEFAULT, False
     return now + min(max(wait, timedelta(0)), _LONGEST), True
+
+
+def _delays(content: bytes) -> Iterator[str]:
+    """The `retryDelay` of each of an error's details."""
+    if b"retryDelay" not in content:
+        return
+    try:
+        answer: Any = json.loads(content)
+    except (ValueError, RecursionError):
+        return
+    for each in answer if isinstance(answer, list) else [answer]:
+        error = each.get("error") if isinstance(each, dict) else None
+        details = error.get("details") if isinstance(error, dict) else None
+        for detail in details if isinstance(details, list) else []:
+            if isinstance(detail, dict) and isinstance(detail.get("retryDelay"), str):
+                yield detail["retryDelay"]
 
 
 def _retry_after(told: Mapping[str, str], now: datetime) -> timedelta | None:

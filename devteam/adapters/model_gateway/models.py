@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from typing import Literal
 
 from devteam.adapters.model_gateway.gateway import ModelGateway
 from devteam.adapters.model_gateway.lease import GatewayLease
@@ -17,10 +18,18 @@ NEEDS_NO_PROVIDER = frozenset({"acp"})
 
 _PROTOCOLS: Mapping[str, tuple[str, ...]] = {
     "claude": ("anthropic",),
+    "gemini": ("google",),
     "native": ("openai", "anthropic"),
     "opencode": ("openai", "anthropic"),
 }
 """What agents speak; the others speak OpenAI's protocol."""
+
+
+_KINDS: Mapping[str, Literal["openai", "anthropic", "google"]] = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "google": "google",
+}
 
 
 class NoModel(Refused):
@@ -77,7 +86,7 @@ class GatewayModels:
                     key=lease.key,
                     socket=str(lease.socket_path),
                     model=model,
-                    protocol="anthropic" if provider.kind == "anthropic" else "openai",
+                    protocol=_KINDS[provider.kind],
                 ),
                 lease,
             )

@@ -41,6 +41,8 @@ class UsageReader:
         self._streamed = streamed
         self._pending = bytearray()
         self._usage = Usage()
+        self._finished = False
+        self._of_google: dict[str, Any] = {}
         self._size = 0
 
     def feed(self, data: bytes) -> None:
@@ -60,7 +62,7 @@ class UsageReader:
             if line.startswith(b"data:"):
                 self.pieces += 1
                 self.ended = self.ended or _END.match(line) is not None
-                if b'"usage"' in line:
+                if b'"usage' in line or b'"finishReason"' in line:
                     self._read(line[5:].strip())
 
     def finish(self) -> Usage:
@@ -77,12 +79,30 @@ class UsageReader:
             event = json.loads(text)
         except (ValueError, RecursionError):
             return
-        if not isinstance(event, dict):
-            return
+        # Google's stream without events is one long list of them.
+        for each in event if isinstance(event, list) else [event]:
+            if isinstance(each, dict):
+                self._read_event(each)
+
+    def _read_event(self, event: dict[str, Any]) -> None:
         for holder in (event, event.get("message"), event.get("response")):
             if isinstance(holder, dict) and isinstance(holder.get("usage"), dict):
                 self._usage = merge(self._usage, holder["usage"])
                 self.complete = event.get("type") != "message_start"
+        if "usageMetadata" in event or "candidates" in event:
+            self._read_google(event)
+
+    def _read_google(self, event: Mapping[str, Any]) -> None:
+        """Each piece of a stream tells the usage until then; it is whole when a candidate is finished or refused."""
+        candidates = event.get("candidates")
+        candidates = candidates if isinstance(candidates, list) else []
+        ended = any(isinstance(each, Mapping) and each.get("finishReason") for each in candidates)
+        self._finished = self._finished or ended or "promptFeedback" in event or not self._streamed
+        reported = event.get("usageMetadata")
+        if isinstance(reported, Mapping):
+            self._of_google |= reported
+            self._usage = from_google(self._of_google)
+        self.complete = self._finished and bool(self._of_google)
 
 
 def merge(usage: Usage, reported: Mapping[str, Any]) -> Usage:
@@ -105,6 +125,19 @@ def merge(usage: Usage, reported: Mapping[str, Any]) -> Usage:
     # A few servers speak Anthropic's protocol and end with an empty count of the input that they told at the start.
     total = max(usage.input_tokens, min(prompt + read + written, _LARGEST))
     return replace(found, input_tokens=total, cached_tokens=read, written_tokens=written)
+
+
+def from_google(reported: Mapping[str, Any]) -> Usage:
+    """Google's usage object; its prompt includes what came from a cache, its candidates leave out the thoughts."""
+    prompt = (_count(reported, "promptTokenCount") or 0) + (_count(reported, "toolUsePromptTokenCount") or 0)
+    output = (_count(reported, "candidatesTokenCount") or 0) + (_count(reported, "thoughtsTokenCount") or 0)
+    cached = _count(reported, "cachedContentTokenCount") or 0
+    return Usage(
+        input_tokens=min(prompt, _LARGEST),
+        cached_tokens=min(cached, prompt, _LARGEST),
+        output_tokens=min(output, _LARGEST),
+        known=True,
+    )
 
 
 def _count(reported: Any, *names: str) -> int | None:

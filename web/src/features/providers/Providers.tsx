@@ -29,7 +29,7 @@ import {
 import { checkProvider, NEW_PROVIDER, providerInput } from './newProvider'
 import { Scroll, Table } from './table'
 
-const PROTOCOL: Record<ProviderKind, string> = { openai: 'OpenAI', anthropic: 'Anthropic' }
+const PROTOCOL: Record<ProviderKind, string> = { openai: 'OpenAI', anthropic: 'Anthropic', google: 'Google' }
 const ASK_EVERY_MS = 5000
 
 const Acts = styled.div`
@@ -54,7 +54,7 @@ export function ProviderList() {
   if (data.providers.length === 0) {
     return (
       <Empty title="No model provider yet">
-        Agents need one: add an address that speaks like OpenAI or Anthropic, with its key.
+        Agents need one: add an address that speaks like OpenAI, Anthropic or Google, with its key.
       </Empty>
     )
   }
