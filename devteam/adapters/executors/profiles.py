@@ -204,6 +204,9 @@ PROFILES: Mapping[str, AgentProfile] = {
             configure=_gemini,
             package="@google/gemini-cli@0.61.0",
             mode="default",
+            # A session that it loads holds each tool's answer twice, which its vendor's models may refuse, and one that
+            # began in the same minute is not found.
+            loads_sessions=False,
             usage="outside the protocol; the gateway's figures decide",
         ),
         AgentProfile(
