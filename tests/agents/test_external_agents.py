@@ -40,8 +40,8 @@ def agent(name: str, protocol: str) -> Any:
     return pytest.param(name, protocol, id=f"{name}-{protocol}", marks=pytest.mark.skipif(missing, reason=reason))
 
 
-AGENTS = [agent("opencode", "openai"), agent("claude", "anthropic")]
-OTHERS = [agent("native", "openai"), agent("opencode", "anthropic"), agent("gemini", "google")]
+AGENTS = [agent("opencode", "openai"), agent("claude", "anthropic"), agent("gemini", "google")]
+OTHERS = [agent("native", "openai"), agent("opencode", "anthropic")]
 
 
 @contextmanager
