@@ -54,26 +54,30 @@ export function CustomerApprovals({ customerId }: { customerId: string }) {
   )
 }
 
-const FILTERS: readonly [string, ApprovalStatus[]][] = [
-  ['Waiting', ['pending']],
-  ['Approved', ['approved']],
-  ['Rejected', ['rejected']],
-  ['Expired', ['expired']],
+type Filter = ApprovalStatus | 'all'
+
+const FILTERS: readonly [string, Filter][] = [
+  ['Waiting', 'pending'],
+  ['Approved', 'approved'],
+  ['Rejected', 'rejected'],
+  ['Expired', 'expired'],
+  ['All', 'all'],
 ]
-const EMPTY: Record<ApprovalStatus, string> = {
+const EMPTY: Record<Filter, string> = {
   pending: 'Nothing waits for approval',
   approved: 'Nothing was approved yet',
   rejected: 'Nothing was rejected yet',
   expired: 'Nothing expired',
+  all: 'Nothing was asked yet',
 }
 
 /** What waits for a person across all customers. */
 export function ApprovalInbox() {
-  const [status, setStatus] = useState<ApprovalStatus>('pending')
+  const [status, setStatus] = useState<Filter>('pending')
   return (
     <>
       <FilterBar role="group" aria-label="Filter approvals">
-        {FILTERS.map(([name, [each = 'pending']]) => (
+        {FILTERS.map(([name, each]) => (
           <Button key={name} size="s" aria-pressed={status === each} onClick={() => setStatus(each)}>
             {name}
           </Button>
@@ -84,8 +88,8 @@ export function ApprovalInbox() {
   )
 }
 
-function Listed({ status }: { status: ApprovalStatus }) {
-  const asked = { status: [status], limit: 50 }
+function Listed({ status }: { status: Filter }) {
+  const asked = { ...(status === 'all' ? {} : { status: [status] }), limit: 50 }
   const { currentData, error, refetch } = useListApprovalsQuery(asked, { pollingInterval: ASK_EVERY_MS })
   const [loadMore, { isFetching }] = useLazyListApprovalsQuery()
   const [older, setOlder] = useState<{ approvals: ApprovalView[]; nextCursor: string | null } | null>(null)

@@ -4,7 +4,9 @@ import type { Form } from '@/shared/lib/useForm'
 import { Field, FieldRow, More } from '@/shared/ui'
 import { ExecutorChoice } from './ExecutorChoice'
 import { GateList } from './GateList'
-import { fieldsFor, type ProjectDraft, type ProjectField } from './projectDraft'
+import { GateProposals } from './GateProposals'
+import { fieldsFor, type ProjectDraft, type ProjectField, usesOwnAgent } from './projectDraft'
+import { RouteList } from './RouteList'
 
 export const DELIVERY_NAME: Record<DeliveryMode, string> = {
   branch: 'Push a branch',
@@ -64,25 +66,33 @@ export function ProjectFields({ form, executors, existing = false }: Props) {
         </Field>
       </FieldRow>
       {!existing && (
-        <>
-          <ExecutorChoice
-            executors={executors}
-            chosen={values.executor}
-            choose={(executor) => set('executor', executor)}
-            error={errors.executor}
-          />
-          {values.executor === 'acp' && (
-            <Field
-              label="Agent command"
-              hint="What starts the agent; it must speak the Agent Client Protocol."
-              error={errors.agentCommand}
-            >
-              {(control) => <input {...control} {...text('agentCommand')} />}
-            </Field>
-          )}
-        </>
+        <ExecutorChoice
+          executors={executors}
+          chosen={values.executor}
+          choose={(executor) => set('executor', executor)}
+          error={errors.executor}
+        />
+      )}
+      {(existing || errors.agentCommand || usesOwnAgent(values)) && (
+        <Field
+          label="Agent command"
+          hint="What starts an agent of your own; it must speak the Agent Client Protocol."
+          error={errorUnder(errors, 'agentCommand')}
+        >
+          {(control) => <input {...control} {...text('agentCommand')} />}
+        </Field>
       )}
       <Section form={form} section="work" />
+      <RouteList routes={values.routes} errors={errors} onChange={(routes) => set('routes', routes)} />
+      {!existing && (
+        <GateProposals
+          key={`${values.repository} ${values.baseBranch}`}
+          repository={values.repository.trim()}
+          baseBranch={values.baseBranch.trim()}
+          gates={values.gates}
+          onChange={(gates) => set('gates', gates)}
+        />
+      )}
       <GateList gates={values.gates} errors={errors} onChange={(gates) => set('gates', gates)} />
       <Folded form={form} section="delivery" title="Delivery and monitoring" />
       <Folded form={form} section="limits" title="Limits and approvals" />

@@ -1,5 +1,5 @@
 /** Gates as they are typed, and as they are sent. Pure. */
-import type { ExecutorKind, Gate, GateStage } from '@/shared/api'
+import type { ExecutorKind, Gate, GateProposal, GateStage } from '@/shared/api'
 import { linesOf, shellLine, textOfLines } from '@/shared/lib/text'
 
 export type GateType = NonNullable<Gate['type']>
@@ -180,6 +180,21 @@ function optionTexts(check: string, options: Record<string, unknown>): Record<st
     else if (value !== undefined && value !== null) texts[key] = String(value)
   }
   return texts
+}
+
+/** A gate that was never filled in is no gate. */
+export const isBlank = (gate: GateDraft) => gate.type === 'command' && !gate.script.trim()
+
+/** The gates with those proposals that are not among them yet, by name; what was never filled in makes room. */
+export function withProposals(gates: readonly GateDraft[], chosen: readonly GateProposal[]): GateDraft[] {
+  const kept = gates.filter((gate) => !isBlank(gate))
+  const names = new Set(kept.map(({ name }) => name.trim()))
+  return [
+    ...kept,
+    ...chosen
+      .filter(({ gate }) => !names.has(gate.name))
+      .map(({ gate }) => gateDraftOf({ ...gate, type: 'command' })),
+  ]
 }
 
 /** What of the draft cannot be sent, as a sentence; null when it can. */

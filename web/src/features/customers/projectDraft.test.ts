@@ -1,7 +1,9 @@
 import { expect, it } from 'vitest'
+import type { RouteRule } from '@/shared/api'
 import { buildProject } from '@/testing/builders'
-import { gateDraftOf, gateOf, gateTrouble, NEW_GATE } from './gateDraft'
+import { gateDraftOf, gateOf, gateTrouble, NEW_GATE, withProposals } from './gateDraft'
 import { checkProject, NEW_PROJECT, projectDraftOf, projectInput, projectPatch } from './projectDraft'
+import { moved, NEW_ROUTE, routeOf } from './routeDraft'
 
 const values = { ...NEW_PROJECT, name: ' site ', repository: '/srv/site.git' }
 const tests = { ...NEW_GATE, name: 'tests', script: 'pytest' }
@@ -67,6 +69,69 @@ it('sends of an edit only what was changed, and can take a limit away', () => {
     budgetUsd: null,
     name: 'new',
   })
+})
+
+it('takes a command of an agent through the form word by word, and can take it away', () => {
+  const agentCommand = ['agent', '--greet', "it's me", 'a\\b']
+  const draft = projectDraftOf(buildProject({ executor: 'acp', agentCommand }))
+  expect(projectPatch(draft, ['agentCommand'])).toEqual({ agentCommand })
+  expect(projectPatch({ ...draft, agentCommand: ' ' }, ['agentCommand'])).toEqual({ agentCommand: null })
+})
+
+it('asks for the command of an agent of one’s own when a rule names it, and sends both', () => {
+  const routes = [{ ...NEW_ROUTE, choices: [{ executor: 'acp' as const, model: '' }] }]
+  expect(Object.keys(checkProject({ ...values, routes }))).toEqual(['agentCommand'])
+  expect(projectInput({ ...values, routes, agentCommand: 'agent --acp' })).toMatchObject({
+    agentCommand: ['agent', '--acp'],
+    routes: [{ when: {}, choices: [{ executor: 'acp' }] }],
+  })
+})
+
+it('says which rule cannot be sent', () => {
+  const routes = [NEW_ROUTE, { ...NEW_ROUTE, choices: [] }, { ...NEW_ROUTE, labels: 'x'.repeat(41) }]
+  expect(checkProject({ ...values, routes })).toEqual({
+    'routes.1': 'A rule needs a choice.',
+    'routes.2': 'A word of “Labels” has at most 40 characters.',
+  })
+})
+
+it('brings rules through the form unchanged, and takes all of them away', () => {
+  const routes: RouteRule[] = [
+    {
+      when: {
+        kinds: ['bug', 'chore'],
+        labels: ['two words'],
+        languages: ['python'],
+        sizes: ['small', 'large'],
+      },
+      choices: [{ executor: 'native', model: 'small-model' }, { executor: 'opencode' }],
+    },
+    { when: {}, choices: [{ executor: 'command' }] },
+  ]
+  const draft = projectDraftOf(buildProject({ routes }))
+  expect(projectPatch(draft, ['routes'])).toEqual({ routes })
+  expect(projectPatch({ ...draft, routes: [] }, ['routes'])).toEqual({ routes: [] })
+})
+
+it('reads words between commas once, and moves an entry within the list only', () => {
+  const route = { ...NEW_ROUTE, kinds: ' bug,, bug , chore ' }
+  expect(routeOf(route).when).toEqual({ kinds: ['bug', 'chore'] })
+  expect(moved(['a', 'b', 'c'], 2, -1)).toEqual(['a', 'c', 'b'])
+  expect(moved(['a', 'b'], 0, -1)).toEqual(['a', 'b'])
+  expect(moved(['a', 'b'], 1, 1)).toEqual(['a', 'b'])
+})
+
+it('puts proposed gates behind those that are there, none twice, and drops what was never filled in', () => {
+  const proposal = (name: string) => ({
+    gate: { type: 'command' as const, name, argv: ['make', name] },
+    why: 'A target.',
+    file: 'Makefile',
+  })
+  const gates = withProposals([NEW_GATE, tests], [proposal('tests'), proposal('lint')])
+  expect(gates.map(({ name, script }) => [name, script])).toEqual([
+    ['tests', 'pytest'],
+    ['lint', 'make lint'],
+  ])
 })
 
 const common = { stage: 'post_task' as const, required: true, timeoutSeconds: 60 }

@@ -1,8 +1,9 @@
 /** A project's form: what is typed, what can be seen to be wrong on the page, and what is sent. Pure. */
 import type { DeliveryMode, ExecutorKind, ProjectInput, ProjectPatch, ProjectView } from '@/shared/api'
 import { amountOf } from '@/shared/lib/format'
-import { linesOf, textOfLines, wordsOf } from '@/shared/lib/text'
-import { type GateDraft, gateDraftOf, gateOf, gateTrouble, NEW_GATE } from './gateDraft'
+import { linesOf, shellLine, textOfLines, wordsOf } from '@/shared/lib/text'
+import { type GateDraft, gateDraftOf, gateOf, gateTrouble, isBlank, NEW_GATE } from './gateDraft'
+import { type RouteDraft, routeDraftOf, routeOf, routeTrouble } from './routeDraft'
 
 export interface ProjectField {
   key: keyof ProjectPatch & keyof ProjectView
@@ -89,6 +90,7 @@ export type ProjectDraft = Record<TextKey, string> & {
   deliveryMode: DeliveryMode
   executor: ExecutorKind
   agentCommand: string
+  routes: RouteDraft[]
   gates: GateDraft[]
 }
 
@@ -102,6 +104,7 @@ export const NEW_PROJECT: ProjectDraft = {
   deliveryMode: 'branch',
   executor: 'command',
   agentCommand: '',
+  routes: [],
   gates: [{ ...NEW_GATE, name: 'tests' }],
 }
 
@@ -111,6 +114,8 @@ export const PROJECT_NAMES: Partial<Record<keyof ProjectDraft, string>> = {
   name: 'Name',
   deliveryMode: 'Delivery',
   gates: 'Gates',
+  routes: 'Rules',
+  agentCommand: 'Agent command',
 }
 
 export function projectDraftOf(project: ProjectView): ProjectDraft {
@@ -124,7 +129,8 @@ export function projectDraftOf(project: ProjectView): ProjectDraft {
     baseBranch: project.baseBranch,
     deliveryMode: project.deliveryMode,
     executor: project.executor,
-    agentCommand: project.agentCommand?.join(' ') ?? '',
+    agentCommand: shellLine(project.agentCommand ?? []),
+    routes: project.routes.map(routeDraftOf),
     gates: project.gates.map(gateDraftOf),
   }
 }
@@ -158,15 +164,26 @@ function fieldTrouble(field: ProjectField, text: string): string | null {
   return null
 }
 
-/** A gate that was never filled in is no gate. */
-const isBlank = (gate: GateDraft) => gate.type === 'command' && !gate.script.trim()
+/** Whether an agent of one's own does tasks here, and its command is needed. */
+export const usesOwnAgent = ({ executor, routes }: ProjectDraft): boolean =>
+  executor === 'acp' || routes.some(({ choices }) => choices.some((choice) => choice.executor === 'acp'))
+
+function agentTrouble(draft: ProjectDraft): string | null {
+  const words = wordsOf(draft.agentCommand)
+  const fine = words !== null && (words.length > 0 || !usesOwnAgent(draft))
+  return fine ? null : 'Give the command that starts the agent, with its quotes closed.'
+}
 
 export function checkProject(draft: ProjectDraft): Record<string, string> {
   const wrong: Record<string, string> = {}
   if (!draft.name.trim()) wrong.name = 'A project needs a name.'
   if (!draft.repository.trim()) wrong.repository = 'Give the path or the address of a git repository.'
-  if (draft.executor === 'acp' && (wordsOf(draft.agentCommand)?.length ?? 0) === 0)
-    wrong.agentCommand = 'Give the command that starts the agent, with its quotes closed.'
+  const agent = agentTrouble(draft)
+  if (agent) wrong.agentCommand = agent
+  for (const [index, route] of draft.routes.entries()) {
+    const trouble = routeTrouble(route)
+    if (trouble) wrong[`routes.${index}`] = trouble
+  }
   for (const field of fieldsFor(draft.executor)) {
     const trouble = fieldTrouble(field, draft[field.key as TextKey])
     if (trouble) wrong[field.key] = trouble
@@ -195,7 +212,8 @@ export function projectInput(draft: ProjectDraft): ProjectInput {
     executor,
     ...(baseBranch ? { baseBranch } : {}),
     ...(gates.length > 0 ? { gates } : {}),
-    ...(executor === 'acp' ? { agentCommand: wordsOf(draft.agentCommand) ?? [] } : {}),
+    ...(usesOwnAgent(draft) ? { agentCommand: wordsOf(draft.agentCommand) ?? [] } : {}),
+    ...(draft.routes.length > 0 ? { routes: draft.routes.map(routeOf) } : {}),
     ...Object.fromEntries(texts),
   }
 }
@@ -206,6 +224,11 @@ export function projectPatch(draft: ProjectDraft, changed: readonly (keyof Proje
   if (changed.includes('name')) patch.name = draft.name.trim()
   if (changed.includes('deliveryMode')) patch.deliveryMode = draft.deliveryMode
   if (changed.includes('gates')) patch.gates = gatesOf(draft)
+  if (changed.includes('routes')) patch.routes = draft.routes.map(routeOf)
+  if (changed.includes('agentCommand')) {
+    const words = wordsOf(draft.agentCommand) ?? []
+    patch.agentCommand = words.length > 0 ? words : null
+  }
   for (const field of fieldsFor(draft.executor)) {
     if (changed.includes(field.key as TextKey))
       patch[field.key] = fieldValue(field, draft[field.key as TextKey])

@@ -68,6 +68,7 @@ export const {
   useListWorkersQuery,
   useMoveTaskMutation,
   usePauseExecutionMutation,
+  useProposeGatesMutation,
   useResumeExecutionMutation,
   useReleaseAttemptMutation,
   useResolveIncidentMutation,

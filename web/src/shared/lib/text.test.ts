@@ -7,6 +7,11 @@ it('takes a command line apart', () => {
   expect(wordsOf('a "b')).toBeNull()
 })
 
+it('reads the words that it wrote', () => {
+  const words = ['echo', 'two words', "it's", 'a\\b', '"', '']
+  expect(wordsOf(shellLine(words))).toEqual(words)
+})
+
 it('writes words so that a shell reads the same words', () => {
   expect(shellLine(['python', '-m', 'pytest', '-q'])).toBe('python -m pytest -q')
   expect(shellLine(['echo', 'two words', "it's"])).toBe(`echo 'two words' 'it'\\''s'`)

@@ -9,18 +9,37 @@ export const linesOf = (text: string): string[] =>
 
 export const textOfLines = (lines: readonly string[] | null | undefined): string => (lines ?? []).join('\n')
 
-/** A command line as words: single and double quotes hold a word together. Null: a quote is not closed. */
+/** Words between commas, each once. */
+export const commaWordsOf = (text: string): string[] => [
+  ...new Set(
+    text
+      .split(',')
+      .map((word) => word.trim())
+      .filter(Boolean),
+  ),
+]
+
+/**
+ * A command line as words: single and double quotes hold a word together, and outside of them a backslash takes the next
+ * character as it is. Null: a quote is not closed.
+ */
 export function wordsOf(command: string): string[] | null {
   const words: string[] = []
   let word: string | null = null
   let quote = ''
+  let escaped = false
   for (const character of command) {
-    if (quote !== '') {
+    if (escaped) {
+      word = (word ?? '') + character
+      escaped = false
+    } else if (quote !== '') {
       if (character === quote) quote = ''
       else word += character
     } else if (character === '"' || character === "'") {
       quote = character
       word ??= ''
+    } else if (character === '\\') {
+      escaped = true
     } else if (/\s/.test(character)) {
       if (word !== null) words.push(word)
       word = null
