@@ -3,7 +3,7 @@ import type { RouteRule } from '@/shared/api'
 import { buildProject } from '@/testing/builders'
 import { gateDraftOf, gateOf, gateTrouble, NEW_GATE, withProposals } from './gateDraft'
 import { checkProject, NEW_PROJECT, projectDraftOf, projectInput, projectPatch } from './projectDraft'
-import { moved, NEW_ROUTE, routeOf } from './routeDraft'
+import { moved, NEW_CHOICE, NEW_ROUTE, routeOf } from './routeDraft'
 
 const values = { ...NEW_PROJECT, name: ' site ', repository: '/srv/site.git' }
 const tests = { ...NEW_GATE, name: 'tests', script: 'pytest' }
@@ -88,10 +88,19 @@ it('asks for the command of an agent of one’s own when a rule names it, and se
 })
 
 it('says which rule cannot be sent', () => {
-  const routes = [NEW_ROUTE, { ...NEW_ROUTE, choices: [] }, { ...NEW_ROUTE, labels: 'x'.repeat(41) }]
+  const command = { ...NEW_CHOICE, executor: 'command' as const, model: 'large' }
+  const routes = [
+    NEW_ROUTE,
+    { ...NEW_ROUTE, choices: [] },
+    { ...NEW_ROUTE, labels: 'x'.repeat(41) },
+    { ...NEW_ROUTE, choices: [NEW_CHOICE, { ...NEW_CHOICE, model: ' ' }] },
+    { ...NEW_ROUTE, choices: [command] },
+  ]
   expect(checkProject({ ...values, routes })).toEqual({
     'routes.1': 'A rule needs a choice.',
     'routes.2': 'A word of “Labels” has at most 40 characters.',
+    'routes.3': 'The same choice stands there twice.',
+    'routes.4': 'Tasks that run their own command use no model.',
   })
 })
 

@@ -73,6 +73,11 @@ export function routeOf(draft: RouteDraft): RouteRule {
 /** What of the draft cannot be sent, as a sentence; null when it can. */
 export function routeTrouble(draft: RouteDraft): string | null {
   if (draft.choices.length === 0) return 'A rule needs a choice.'
+  const choices = draft.choices.map(({ executor, model }) => ({ executor, model: model.trim() }))
+  if (choices.some(({ executor, model }) => executor === 'command' && model !== ''))
+    return 'Tasks that run their own command use no model.'
+  if (new Set(choices.map((choice) => JSON.stringify(choice))).size < choices.length)
+    return 'The same choice stands there twice.'
   const long = WORD_FIELDS.find(({ key }) =>
     commaWordsOf(draft[key]).some((word) => word.length > LONGEST_WORD),
   )
