@@ -44,7 +44,22 @@ def scrubbed(value: Any, workspace: Path) -> Any:
     text = json.dumps(value).replace(str(workspace), WORKSPACE)
     for pattern, put in ((_SECRET, "{key}"), (_TIME, "2026-01-01T00:00:00Z"), (_ADDRESS, "{url}"), (_PLACE, "{place}")):
         text = pattern.sub(put, text)
-    return json.loads(text)
+    return _without_prose(json.loads(text))
+
+
+def _without_prose(value: Any, *, drop: bool = False) -> Any:
+    """Without what an agent's makers wrote of its modes, settings and commands: none of it matters to a client."""
+    if isinstance(value, list):
+        return [_without_prose(item, drop=drop) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept: Json = {}
+    for key, item in value.items():
+        if key == "availableCommands":
+            kept[key] = []
+        elif not (drop and key == "description"):
+            kept[key] = _without_prose(item, drop=drop or key in ("modes", "models", "configOptions"))
+    return kept
 
 
 @contextmanager
