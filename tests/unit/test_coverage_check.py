@@ -9,7 +9,7 @@ from devteam.executions.checks.coverage import changed_coverage, read_coverage
 from devteam.executions.checks.verdict import Facts, Verdict
 
 COBERTURA = """<?xml version="1.0" ?>
-<coverage><sources><source>/work/src</source></sources><packages><package><classes>
+<coverage><sources><source>/srv/src</source></sources><packages><package><classes>
 <class name="calc.py" filename="lib/calc.py"><lines>
 <line number="1" hits="1"/><line number="2" hits="0"/><line number="4" hits="3"/><line number="9" hits="0"/>
 </lines></class></classes></package></packages></coverage>"""

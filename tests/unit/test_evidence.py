@@ -25,7 +25,7 @@ UNITTEST = """\
 FAIL: test_sum (tests.test_sum.SumTest.test_sum)
 ----------------------------------------------------------------------
 Traceback (most recent call last):
-  File "/work/tests/test_sum.py", line 8, in test_sum
+  File "/srv/tests/test_sum.py", line 8, in test_sum
     self.assertEqual(3, 4)
 AssertionError: 3 != 4
 
